@@ -1,0 +1,1 @@
+"""Scoring of code models: benchmarks, prompts, extraction, judging, comparison, reports."""

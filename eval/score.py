@@ -1,0 +1,180 @@
+"""The verdict on one sample: a solution, the suites of its task, a sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eval.benchmarks.base import Benchmark, Cases, Dataset, TestCode
+from eval.oracle import Oracles, case_set
+from eval.presets import CaseRules, Preset, TestRules
+from opencoder.records import Outcome, Status, Task
+from sandbox import judge
+from sandbox.api import Limits, Sandbox, Verdict
+from sandbox.cases import CaseSet
+from sandbox.judge import Judgement, Solution
+
+STATUS_OF: Mapping[Verdict, Status] = {
+    Verdict.PASS: "passed",
+    Verdict.TIMEOUT: "timeout",
+    Verdict.MEMORY: "memory",
+    Verdict.OUTPUT: "output",
+    Verdict.SANDBOX_ERROR: "infra_error",
+}
+"""Every other verdict (wrong, an exception, a signal, the disk or process limit) is ``failed``."""
+
+# Wall time is no measure on a loaded machine; it only ends what sleeps or waits.
+_WALL_FACTOR = 3.0
+_WALL_EXTRA_S = 2.0
+# evalplus gives a suite one second beyond the sum of its limits.
+_SUITE_EXTRA_S = 1.0
+_OUTPUT_BYTES = 10_000_000
+_DEFAULT_MEMORY_MB = 4096
+_MAX_PIDS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What one suite said."""
+
+    status: Status
+    judgement: Judgement
+
+
+class Scorer:
+    """Scores solutions of one benchmark under one preset.
+
+    Args:
+        sandbox: Where solutions, tests and references run.
+        benchmark: The benchmark.
+        dataset: Its tasks.
+        preset: The rules.
+    """
+
+    def __init__(self, sandbox: Sandbox, benchmark: Benchmark, dataset: Dataset, preset: Preset) -> None:
+        self._sandbox = sandbox
+        self._benchmark = benchmark
+        self._preset = preset
+        self._oracles = Oracles(sandbox, benchmark.name, dataset.sha256)
+        self._sets: dict[str, Mapping[str, CaseSet]] = {}
+
+    async def score(self, task: Task, sample_id: int, solution: str) -> Outcome:
+        """Judge one solution.
+
+        Raises:
+            DataError: The task's reference solution fails: the data file is broken.
+            InfraError: The sandbox cannot be reached at all.
+        """
+        if not solution.strip():
+            return Outcome(task_id=task.task_id, sample_id=sample_id, status="no_code", detail="no code found")
+        suites = self._benchmark.suites(task)
+        if isinstance(suites, TestCode):
+            verdict = await self._run_tests(suites, solution, task)
+            return self._outcome(task, sample_id, {"": verdict})
+        case_sets = await self._case_sets(task, suites)
+        verdicts = {
+            name: await self._run_cases(suites, case_sets[name], solution) for name in suites.inputs
+        }
+        if self._preset.cases.find_zero_fails and suites.oracle_kind == "find_zero":
+            verdicts = {name: _Verdict("failed", verdict.judgement) for name, verdict in verdicts.items()}
+        return self._outcome(task, sample_id, verdicts)
+
+    def _outcome(self, task: Task, sample_id: int, verdicts: Mapping[str, _Verdict]) -> Outcome:
+        """Join the suites: passed if all are, infra_error if any is, else the first that did not pass."""
+        statuses = [verdict.status for verdict in verdicts.values()]
+        status: Status = "infra_error" if "infra_error" in statuses else "passed"
+        if status == "passed":
+            status = next((one for one in statuses if one != "passed"), "passed")
+        deciding = next((v for v in verdicts.values() if v.status == status), next(iter(verdicts.values())))
+        named = {name: verdict.status for name, verdict in verdicts.items()}
+        results = [verdict.judgement.result for verdict in verdicts.values()]
+        return Outcome(
+            task_id=task.task_id,
+            sample_id=sample_id,
+            status=status,
+            base_status=named.get("base"),
+            plus_status=named.get("plus"),
+            wall_s=round(sum(result.wall_s for result in results), 4),
+            cpu_s=round(sum(result.cpu_s for result in results), 4),
+            detail="" if status == "passed" else deciding.judgement.detail[:500],
+            backend=results[0].backend,
+            guarantee=results[0].guarantee,
+            attempts=max(result.attempts for result in results),
+        )
+
+    async def _case_sets(self, task: Task, cases: Cases) -> Mapping[str, CaseSet]:
+        """Return the task's case sets; those of the last few tasks are kept, as samples come by task."""
+        if task.task_id not in self._sets:
+            oracle = await self._oracles.get(task.task_id, task.reference, cases.entry_point, cases.inputs)
+            rules = self._preset.cases
+            self._sets[task.task_id] = {
+                name: case_set(
+                    oracle.suites[name],
+                    inputs,
+                    kind=cases.oracle_kind,
+                    atol=cases.atol,
+                    call_limit_s=rules.min_time_limit_s,
+                    factor=rules.time_factor,
+                    fetch=self._oracles.fetcher(task.reference, cases.entry_point, inputs),
+                )
+                for name, inputs in cases.inputs.items()
+            }
+            while len(self._sets) > 16:
+                del self._sets[next(iter(self._sets))]
+        return self._sets[task.task_id]
+
+    async def _run_cases(self, cases: Cases, case_set_: CaseSet, solution: str) -> _Verdict:
+        rules = self._preset.cases
+        item = Solution(
+            source=solution,
+            entry_point=cases.entry_point,
+            limits=_case_limits(rules, case_set_),
+            options={**_guards(rules.disabled, rules.guarded_modules), "refuse_stdin": True},
+        )
+        judgement = await judge.judge_cases(self._sandbox, item, case_set_)
+        return _Verdict(STATUS_OF.get(judgement.verdict, "failed"), judgement)
+
+    async def _run_tests(self, tests: TestCode, solution: str, task: Task) -> _Verdict:
+        rules = self._preset.tests
+        code = f"{tests.after}\n{tests.code}" if tests.after else tests.code
+        setup_first = tests.after if rules.setup_first else ""
+        prompt_first = f"{task.prompt.rstrip()}\n    pass\n" if rules.prompt_first and tests.calls_check else ""
+        item = Solution(
+            source=solution,
+            entry_point=tests.entry_point,
+            limits=_test_limits(rules),
+            options={
+                **_guards(rules.disabled, rules.guarded_modules),
+                "prelude": "\n".join(part for part in (rules.prelude, setup_first, prompt_first) if part),
+            },
+        )
+        test_code = judge.TestCode(code=code, setup=tests.setup, call_check=tests.calls_check)
+        judgement = await judge.judge_tests(self._sandbox, item, test_code)
+        return _Verdict(STATUS_OF.get(judgement.verdict, "failed"), judgement)
+
+
+def _guards(disabled: Sequence[str], modules: Sequence[str]) -> dict[str, Any]:
+    return {"disabled": list(disabled), "guarded_modules": list(modules)}
+
+
+def _case_limits(rules: CaseRules, cases: CaseSet) -> Limits:
+    total = sum(cases.limit_s(index) or 0.0 for index in range(len(cases)))
+    cpu_s = min(rules.suite_limit_s, total) + _SUITE_EXTRA_S
+    return _limits(cpu_s, rules.memory_mb)
+
+
+def _test_limits(rules: TestRules) -> Limits:
+    return _limits(rules.wall_limit_s, rules.memory_mb or _DEFAULT_MEMORY_MB)
+
+
+def _limits(cpu_s: float, memory_mb: int) -> Limits:
+    """Limits of a solution: CPU seconds decide. The address space ends a greedy one with a MemoryError."""
+    return Limits(
+        cpu_s=cpu_s,
+        wall_s=cpu_s * _WALL_FACTOR + _WALL_EXTRA_S,
+        memory_mb=memory_mb,
+        address_space_mb=memory_mb,
+        output_bytes=_OUTPUT_BYTES,
+        pids=_MAX_PIDS,
+    )

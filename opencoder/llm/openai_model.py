@@ -1,0 +1,274 @@
+"""Any server that speaks OpenAI's protocol: vLLM, SGLang, llama.cpp, TGI, hosted ones.
+
+The ``openai`` package carries the calls; repetition, flow control and parsing are done here, so that every
+call is counted and an answer that is cut off is asked for again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from opencoder.errors import DependencyError, InfraError
+from opencoder.llm.api import Choice, Request, Response, Sampling, Style, check_drawn
+from opencoder.llm.limiter import Limiter
+from opencoder.llm.openai_wire import (
+    CHAT_PATH,
+    WireAnswer,
+    body_of,
+    error_of,
+    failure_of,
+    parse_answer,
+    parse_models,
+    wants_completion,
+    wants_other_limit,
+)
+from opencoder.llm.retry import Failure, Refused, RetryPolicy
+from opencoder.records import Message
+
+if TYPE_CHECKING:
+    from openai import APIConnectionError, AsyncOpenAI
+
+MAX_N = 128
+"""OpenAI's limit for ``n``; more samples are asked for in several calls."""
+
+_JSON: Final[Any] = {"headers": {"Content-Type": "application/json"}}
+_FIRST_CONTACT: Final[Any] = {"timeout": 20.0}
+
+_NO_SERVER = frozenset({"ConnectError", "ConnectTimeout"})
+"""Transport errors that mean: nobody listens. By name: which transport there is, is openai's business."""
+
+
+class _Served(msgspec.Struct):
+    """The answer of one call and what it took."""
+
+    answer: WireAnswer
+    attempts: int
+    latency_s: float
+
+
+class OpenAIModel:
+    """A model behind an OpenAI-compatible server.
+
+    Args:
+        model: The model's name on the server.
+        client: An ``AsyncOpenAI`` with ``max_retries=0``; closed by :meth:`aclose`.
+        concurrency: The most calls in flight.
+        policy: How failed calls are repeated.
+        style: How the model is asked; None finds out with a one-token chat request.
+        prefill: The server can continue an assistant's turn (vLLM, SGLang).
+    """
+
+    def __init__(
+        self,
+        model: str,
+        client: AsyncOpenAI,
+        *,
+        concurrency: int,
+        policy: RetryPolicy,
+        style: Style | None = None,
+        prefill: bool = False,
+    ) -> None:
+        self.name = f"openai/{model}"
+        self.revision = ""
+        self.url = str(client.base_url).rstrip("/")
+        self.limiter = Limiter(concurrency)
+        self._model = model
+        self._client = client
+        self._policy = policy
+        self._style: Style | None = style
+        self._prefill = prefill
+        self._served: list[str] = []
+        self._max_tokens_name = "max_tokens"
+        self._max_n = MAX_N
+        self._connected = False
+        self._lock = asyncio.Lock()
+
+    async def complete(self, request: Request) -> Response:
+        """Draw ``sampling.n`` samples; see :class:`opencoder.llm.api.Model`.
+
+        A server may give fewer samples than asked for (some ignore ``n``): the rest is asked for again with
+        other seeds, and from then on no call asks for more than the server gives.
+        """
+        check_drawn(request.sampling)
+        if not self._connected:
+            await self._connect()
+        served = await self._draw(request, 0, request.sampling.n)
+        choices = [choice for part in served for choice in part.answer.choices][: request.sampling.n]
+        usages = [part.answer.usage for part in served if part.answer.usage is not None]
+        return Response(
+            choices=[Choice(text=c.content, finish_reason=c.finish_reason or "stop") for c in choices],
+            model=self.name,
+            tokens_in=sum(usage.prompt_tokens or 0 for usage in usages),
+            tokens_out=sum(usage.completion_tokens or 0 for usage in usages),
+            latency_s=max(part.latency_s for part in served),
+            attempts=1 + sum(part.attempts - 1 for part in served),
+            prefilled=bool(request.prefill) and (self._prefill or request.prompt is not None),
+        )
+
+    async def style(self) -> Style:
+        """Find out whether the model takes chats: send one and look whether it is refused.
+
+        Raises:
+            UserError: The server refused it for another reason.
+        """
+        if self._style is None:
+            await self._connect()
+            async with self._lock:
+                if self._style is None:
+                    self._style = await self._probe()
+        return self._style
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def _probe(self) -> Style:
+        hello = Request(tag="probe", messages=(Message("user", "Hello"),), sampling=Sampling(max_tokens=1))
+        try:
+            await self._send(hello)
+        except Refused as refused:
+            if wants_completion(refused):
+                return "completion"
+            raise self._error(refused, "the one-token request that finds the prompt style") from None
+        return "chat"
+
+    async def _draw(self, request: Request, offset: int, n: int) -> list[_Served]:
+        """Collect the samples ``offset`` to ``offset + n`` in as few calls as the server allows.
+
+        Part k of a request has the same seed whether the server's limit was known before or found out on the
+        way, so a run repeats itself.
+        """
+        size = self._max_n
+        if n > size:
+            starts = range(0, n, size)
+            calls = [self._draw(request, offset + start, min(size, n - start)) for start in starts]
+            return [part for parts in await _together(calls) for part in parts]
+        try:
+            served = await self._send(request.part(offset, n))
+        except Refused as refused:
+            raise self._error(refused, request.tag) from None
+        got = len(served.answer.choices)
+        if got >= n:
+            return [served]
+        self._max_n = min(self._max_n, got)
+        return [served, *await self._draw(request, offset + got, n - got)]
+
+    async def _send(self, request: Request) -> _Served:
+        """Send one request, repeated as often as the policy allows.
+
+        Raises:
+            Refused: The server will not do it.
+            InfraError: It never worked.
+        """
+        path, body = body_of(
+            request, model=self._model, max_tokens_name=self._max_tokens_name, prefill=self._prefill
+        )
+        try:
+            return await self._repeat(path, msgspec.json.encode(body), request.tag)
+        except Refused as refused:
+            if path != CHAT_PATH or "max_tokens" not in body or not wants_other_limit(refused):
+                raise
+            self._max_tokens_name = "max_completion_tokens"
+        return await self._send(request)
+
+    async def _repeat(self, path: str, content: bytes, tag: str) -> _Served:
+        attempt = 0
+        while True:
+            attempt += 1
+            started = await self.limiter.acquire()
+            begin = time.perf_counter()
+            try:
+                outcome = await self._call(path, content)
+            finally:
+                self.limiter.release()
+            if isinstance(outcome, WireAnswer):
+                self.limiter.answered()
+                return _Served(outcome, attempt, time.perf_counter() - begin)
+            pause_s = self._policy.pause_s(attempt, outcome.retry_after_s)
+            if outcome.overload:
+                self.limiter.overloaded(started, outcome.retry_after_s)
+            if attempt > self._policy.retries:
+                raise InfraError(
+                    f"{tag}: {self.url} failed {attempt} times, last with: {outcome.reason}; "
+                    "see to the server, then run again to go on"
+                )
+            await asyncio.sleep(pause_s)
+
+    async def _call(self, path: str, content: bytes) -> WireAnswer | Failure:
+        """Make one call.
+
+        Raises:
+            Refused: The server answered that it will not do it.
+        """
+        from openai import APIConnectionError, APIStatusError, APITimeoutError
+
+        try:
+            answer = await self._client.post(path, cast_to=bytes, content=content, options=_JSON)
+            return parse_answer(answer)
+        except APIStatusError as error:
+            return failure_of(error.status_code, error.response.headers, error.response.content)
+        except APITimeoutError:
+            return Failure(reason="no answer in time")
+        except APIConnectionError as error:
+            return Failure(reason=_cause(error))
+        except msgspec.DecodeError as error:
+            return Failure(reason=f"an answer that cannot be read ({error})")
+
+    async def _connect(self) -> None:
+        """Ask for the list of models: is there a server at all?
+
+        Only silence is an error. A server may have no such list; a refused key shows with the first request.
+
+        Raises:
+            DependencyError: Nobody listens.
+        """
+        from openai import APIConnectionError, APIStatusError
+
+        async with self._lock:
+            if self._connected:
+                return
+            try:
+                content = await self._client.get("/models", cast_to=bytes, options=_FIRST_CONTACT)
+            except APIStatusError:
+                pass
+            except APIConnectionError as error:
+                if type(error.__cause__).__name__ in _NO_SERVER:
+                    raise self._unreachable(error) from None
+            else:
+                for row in parse_models(content):
+                    self._served.append(row.id)
+                    if row.id == self._model and row.root not in (None, row.id):
+                        self.revision = row.root or ""
+            self._connected = True
+
+    def _error(self, refused: Refused, tag: str) -> Exception:
+        return error_of(refused, tag=tag, url=self.url, model=self._model, served=self._served)
+
+    def _unreachable(self, error: APIConnectionError) -> DependencyError:
+        address = urlsplit(self.url)
+        if address.hostname == "api.openai.com":
+            repair = f"curl -sS {self.url}/models"
+        else:
+            repair = f"vllm serve {self._model} --port {address.port or 8000}"
+        return DependencyError(f"no model server answers at {self.url} ({_cause(error)})", repair=repair)
+
+
+async def _together(calls: Sequence[Coroutine[Any, Any, list[_Served]]]) -> list[list[_Served]]:
+    """Await all; the first error cancels the others and is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call) for call in calls]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+def _cause(error: APIConnectionError) -> str:
+    cause = error.__cause__
+    return str(cause) or type(cause).__name__ if cause is not None else error.message

@@ -1,0 +1,79 @@
+"""What is done around one program: namespaces, a writable tmpfs, rlimits, no privilege, the filter."""
+
+from __future__ import annotations
+
+import os
+import resource
+from typing import Any
+
+from . import kernel, rootfs, seccomp
+
+_FILTER = seccomp.bpf()
+
+
+def enter_namespaces(uid: int, gid: int, limits: dict[str, Any]) -> None:
+    """Set up the fresh namespaces that this process was cloned into.
+
+    Args:
+        uid: The host user id that stands behind the program's id 1000.
+        gid: The same for the group.
+        limits: ``disk_mb`` and ``inodes`` of the one writable file system.
+    """
+    kernel.set_dumpable(True)  # or /proc/self belongs to the host's root and the maps cannot be written
+    kernel.write_file("/proc/self/setgroups", "deny")
+    kernel.write_file("/proc/self/uid_map", f"{rootfs.UID} {uid} 1")
+    kernel.write_file("/proc/self/gid_map", f"{rootfs.UID} {gid} 1")
+    os.setresgid(rootfs.UID, rootfs.UID, rootfs.UID)
+    os.setresuid(rootfs.UID, rootfs.UID, rootfs.UID)
+    kernel.set_dumpable(False)  # nobody but this process looks into the warden
+    mount_scratch(limits)
+    kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+    kernel.loopback_up()
+
+
+def mount_scratch(limits: dict[str, Any]) -> None:
+    """Mount the program's writable file system and make its folders."""
+    options = f"size={int(limits['disk_mb'])}m,nr_inodes={int(limits['inodes'])},mode=755"
+    kernel.mount("tmpfs", rootfs.HOME, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
+    make_scratch()
+
+
+def make_scratch() -> None:
+    """Make the folders that the links of ``rootfs.WRITABLE`` point to."""
+    for name in sorted(set(rootfs.WRITABLE.values())):
+        os.mkdir(f"{rootfs.HOME}/{name}", 0o700)
+
+
+def set_rlimits(limits: dict[str, Any], *, capped: bool) -> None:
+    """Set the per-process limits of the program.
+
+    Args:
+        limits: The limits of the job.
+        capped: Whether a cgroup caps memory and processes; rlimits stand in where there is none.
+    """
+    _rlimit(resource.RLIMIT_CORE, 0)
+    _rlimit(resource.RLIMIT_FSIZE, int(limits["disk_mb"]) << 20)
+    space = limits.get("address_space_mb")
+    if space is None and not capped:
+        space = limits["memory_mb"]
+    if space is not None:
+        _rlimit(resource.RLIMIT_AS, int(space) << 20)
+    if not capped:
+        _rlimit(resource.RLIMIT_NPROC, int(limits["pids"]))
+    if limits.get("cpu_s") is not None:
+        _rlimit(resource.RLIMIT_CPU, int(limits["cpu_s"]) + 2)
+
+
+def _rlimit(kind: int, value: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(kind, (value, value))
+
+
+def give_up_privileges() -> None:
+    """Drop capabilities, forbid to regain any, and install the filter. There is no way back."""
+    kernel.drop_capabilities()
+    kernel.no_new_privileges()
+    kernel.install_filter(_FILTER)
+    kernel.set_dumpable(True)

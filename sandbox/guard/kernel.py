@@ -1,0 +1,158 @@
+"""Thin typed wrappers over the system calls that the standard library lacks (Linux, x86-64 and AArch64)."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import platform
+import socket
+import struct
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+CLONE_NEWTIME = 0x00000080
+NAMESPACES = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET
+
+MS_RDONLY = 0x1
+MS_NOSUID = 0x2
+MS_NODEV = 0x4
+MS_NOEXEC = 0x8
+MS_REMOUNT = 0x20
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PRIVATE = 0x40000
+MNT_DETACH = 2
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+_PR_SET_SECCOMP = 22
+_PR_CAPBSET_DROP = 24
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
+_SECCOMP_MODE_FILTER = 2
+_LAST_CAPABILITY = 63
+_SIGCHLD = 17
+_IFF_UP = 0x1
+_SIOCSIFFLAGS = 0x8914
+
+_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+_CLONE = {"x86_64": 56, "aarch64": 220}
+
+MACHINE = platform.machine()
+_libc = ctypes.CDLL(None, use_errno=True)
+# PyDLL keeps the interpreter lock during the call, which a fork of the interpreter needs.
+_locked = ctypes.PyDLL(None, use_errno=True)
+
+
+def _check(value: int, what: str) -> int:
+    if value == -1:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+    return value
+
+
+def mount(source: str, target: str, kind: str | None, flags: int, data: str = "") -> None:
+    """Call mount(2)."""
+    raw_kind = None if kind is None else kind.encode()
+    value = _libc.mount(source.encode(), target.encode(), raw_kind, ctypes.c_ulong(flags), data.encode())
+    _check(value, f"mount {kind or 'bind'} {source} on {target}")
+
+
+def unmount(target: str) -> None:
+    """Detach a mount without waiting for its users."""
+    _check(_libc.umount2(target.encode(), MNT_DETACH), f"umount {target}")
+
+
+def pivot_root(new_root: str, put_old: str) -> None:
+    """Call pivot_root(2)."""
+    _check(_libc.syscall(_PIVOT_ROOT[MACHINE], new_root.encode(), put_old.encode()), "pivot_root")
+
+
+def unshare(flags: int) -> None:
+    """Call unshare(2)."""
+    _check(_libc.unshare(flags), f"unshare {flags:#x}")
+
+
+def clone(flags: int) -> int:
+    """Fork the interpreter into new namespaces; returns 0 in the child, its pid in the parent.
+
+    ``os.fork`` cannot take flags, and ``unshare`` before a fork would move the parent and cost a second fork.
+    """
+    api = ctypes.pythonapi
+    api.PyOS_BeforeFork()
+    pid = int(_locked.syscall(_CLONE[MACHINE], ctypes.c_ulong(flags | _SIGCHLD), None, None, None, None))
+    number = ctypes.get_errno()
+    if pid == 0:
+        api.PyOS_AfterFork_Child()
+    else:
+        api.PyOS_AfterFork_Parent()
+    if pid == -1:
+        raise OSError(number, f"clone {flags:#x}: {os.strerror(number)}")
+    return pid
+
+
+def _prctl(option: int, value: int, what: str) -> None:
+    _check(_libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0), what)
+
+
+def die_with_parent(signal_number: int) -> None:
+    """Ask for ``signal_number`` when the parent ends."""
+    _prctl(_PR_SET_PDEATHSIG, signal_number, "PR_SET_PDEATHSIG")
+
+
+def set_dumpable(value: bool) -> None:
+    """Set whether same-uid processes may look into this one (``/proc/PID/mem`` and the like)."""
+    _prctl(_PR_SET_DUMPABLE, int(value), "PR_SET_DUMPABLE")
+
+
+def become_subreaper() -> None:
+    """Adopt the orphans below this process."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1, "PR_SET_CHILD_SUBREAPER")
+
+
+def no_new_privileges() -> None:
+    """Give up, for good, all that a set-uid or capable file could add."""
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1, "PR_SET_NO_NEW_PRIVS")
+
+
+def drop_capabilities() -> None:
+    """Empty all capability sets, the bounding set included where that is allowed."""
+    for capability in range(_LAST_CAPABILITY + 1):
+        if _libc.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0) == -1:
+            break
+    header = struct.pack("Ii", 0x20080522, 0)
+    _check(_libc.capset(header, bytes(24)), "capset")
+
+
+class _FilterProgram(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
+
+
+def install_filter(program: bytes) -> None:
+    """Install a BPF system-call filter (8 bytes an instruction) on this process and its children."""
+    raw = _FilterProgram(len(program) // 8, program)
+    _check(
+        _libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), ctypes.byref(raw), 0, 0),
+        "PR_SET_SECCOMP",
+    )
+
+
+def loopback_up() -> None:
+    """Bring up ``lo`` in the current network namespace."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        fcntl.ioctl(probe, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _IFF_UP))
+
+
+def write_file(path: str, text: str) -> None:
+    """Write a kernel control file in one write."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)

@@ -1,0 +1,168 @@
+"""The last steps before a program, and the ways to run one. Everything here ends with the process."""
+
+from __future__ import annotations
+
+import atexit
+import builtins
+import os
+import signal
+import sys
+import threading
+import types
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from . import boundary, kernel, rootfs
+
+WORK = f"{rootfs.HOME}/work"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ENVIRONMENT = {
+    "PATH": _PATH,
+    "HOME": WORK,
+    "TMPDIR": "/tmp",  # noqa: S108  (inside the boundary, where /tmp is the program's own)
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "USER": "sandbox",
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
+# The streams of a program, by the names that jobs use; ``channel`` and ``payload`` serve the Python roles.
+STREAMS = ("stdin", "stdout", "stderr")
+
+
+def start(job: dict[str, Any], phase: str, fds: dict[str, int], *, capped: bool, isolate: bool) -> int:
+    """Fork the program of ``phase`` (``compile`` or ``run``); returns its pid, in the parent only."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 127
+    try:
+        _prepare(job, fds, capped=capped, isolate=isolate)
+        code = _run(job, phase, fds)
+    except OSError as error:
+        os.write(2, f"cannot start: {error}\n".encode())
+    finally:
+        os._exit(code)
+
+
+def _prepare(job: dict[str, Any], fds: dict[str, int], *, capped: bool, isolate: bool) -> None:
+    os.setsid()
+    kernel.set_dumpable(True)  # the warden is not; /proc/self must be the program's own
+    for number in range(1, signal.NSIG):
+        if number not in (signal.SIGKILL, signal.SIGSTOP, 32, 33):
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    for number, name in enumerate(STREAMS):
+        os.dup2(fds[name], number)
+    kept = sorted({fds[name] for name in ("channel", "payload") if fds[name] > 2})
+    low = 3
+    for fd in kept:
+        os.closerange(low, fd)
+        low = fd + 1
+    os.closerange(low, 1 << 16)
+    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write("1000")  # the kernel ends the program before the warden
+    os.chdir(job.get("cwd") or WORK)
+    os.umask(0o022)
+    boundary.set_rlimits(job["limits"], capped=capped)
+    if isolate:
+        boundary.give_up_privileges()
+
+
+def _run(job: dict[str, Any], phase: str, fds: dict[str, int]) -> int:
+    environment = {**ENVIRONMENT, **job["env"]}
+    argv = job["compile"] if phase == "compile" else job["run"]
+    if argv is not None:
+        for fd in (fds["channel"], fds["payload"]):
+            if fd > 2:
+                os.close(fd)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.execvpe(argv[0], [*argv, *job["args"]] if phase == "run" else argv, environment)
+    os.environ.clear()
+    os.environ.update(environment)
+    return _run_python(job, fds)
+
+
+def _run_python(job: dict[str, Any], fds: dict[str, int]) -> int:
+    """Run a Python role in this interpreter, which was forked warm."""
+    from . import checker, solution
+
+    path = f"{job.get('cwd') or WORK}/{job['filename']}"
+    sys.argv = [path, *job["args"]]
+    sys.path[:] = [os.path.dirname(path), *(entry for entry in sys.path if entry)]
+    _reopen_streams()
+    # ``atexit`` and threads of the program are its own business; those of the zygote end here.
+    atexit._clear()
+    roles: dict[str, Callable[[], None]] = {
+        "script": lambda: _script(path, job["source"]),
+        "solution": lambda: solution.serve(job, fds["channel"], fds["payload"]),
+        "checker": lambda: checker.run(job, fds["channel"]),
+    }
+    return finish(roles[job["role"]])
+
+
+def _reopen_streams() -> None:
+    """Fresh text layers: the zygote's were made for other descriptors."""
+    sys.stdin = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)
+    sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)
+    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+
+
+def _script(path: str, source: bytes) -> None:
+    main = types.ModuleType("__main__")
+    main.__dict__.update(__file__=path, __builtins__=builtins)
+    sys.modules["__main__"] = main
+    exec(compile(source, path, "exec", dont_inherit=True), main.__dict__)
+
+
+def finish(body: Callable[[], None]) -> int:
+    """Run ``body`` and wind up as the interpreter would: traceback, threads, exit hooks, flush."""
+    code = 0
+    try:
+        body()
+    except SystemExit as error:
+        code = _exit_code(error)
+    except BaseException as error:  # noqa: BLE001  (the program's own, shown as the interpreter would)
+        code = 1
+        _show(error)
+    for step in (threading._shutdown, atexit._run_exitfuncs):
+        try:
+            step()
+        except SystemExit as error:
+            code = _exit_code(error)
+        except BaseException as error:  # noqa: BLE001
+            _show(error)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BaseException:  # noqa: BLE001  (closed or replaced by the program)
+            code = code or 120
+    return code
+
+
+def _exit_code(error: SystemExit) -> int:
+    if error.code is None:
+        return 0
+    if isinstance(error.code, int):
+        return error.code & 0xFF
+    sys.stderr.write(f"{error.code}\n")
+    return 1
+
+
+def _show(error: BaseException) -> None:
+    """Print the traceback without the frames of this package."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals.get("__package__") == __package__:
+        trace = trace.tb_next
+    try:
+        sys.excepthook(type(error), error.with_traceback(trace), trace)
+    except BaseException:  # noqa: BLE001  (a hook of the program)
+        pass
+
+
+def abort(message: str) -> NoReturn:
+    """End a role that cannot go on."""
+    raise SystemExit(message)

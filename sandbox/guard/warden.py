@@ -1,0 +1,212 @@
+"""The warden: PID 1 of one program's namespaces. It starts the program, holds its limits and reports.
+
+It shares the program's user id but keeps the capabilities of the namespace, so that the program can neither
+trace nor read it, and the kernel drops signals from inside the namespace to PID 1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import stat
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from . import rootfs, wire
+
+_MAX_WAIT_S = 0.5
+_MIN_WAIT_S = 0.02
+_CPUS = os.cpu_count() or 1
+
+
+class Link(Protocol):
+    """The warden's way to the supervisor and back."""
+
+    def fileno(self) -> int:
+        """The descriptor to poll for commands."""
+
+    def commands(self) -> list[bytes]:
+        """Return what has come in; ``wire.KILL`` when the supervisor is gone."""
+
+    def send(self, data: bytes) -> None:
+        """Send frames."""
+
+
+@dataclass
+class Ending:
+    """How a phase (compile, run) ended. ``reason`` names the limit that ended it."""
+
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: str = ""
+    wall_s: float = 0.0
+
+    @property
+    def good(self) -> bool:
+        return self.exit_code == 0 and not self.reason
+
+
+@dataclass
+class Warden:
+    """Runs one job.
+
+    Args:
+        job: The job (see ``sandbox.jobs``).
+        link: The supervisor.
+        cpu_s: The CPU clock of the program's processes.
+        kill_all: Kills every process of the program.
+        start: Forks the program for a phase and returns its pid.
+        others: More descriptors to poll, each with what to do when it is ready (relayed streams).
+    """
+
+    job: dict[str, Any]
+    link: Link
+    cpu_s: Callable[[], float]
+    kill_all: Callable[[], None]
+    start: Callable[[str], int]
+    others: dict[int, Callable[[], None]] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Run all phases and send the result."""
+        limits = self.job["limits"]
+        phase = "compile" if self.job["compile"] else "run"
+        ending = Ending()
+        if phase == "compile":
+            ending = self._phase(phase, float(limits["compile_wall_s"]), None)
+            if ending.good:
+                phase = "run"
+        if phase == "run":
+            ending = self._phase(phase, float(limits["wall_s"]), limits.get("cpu_s"))
+        for name in self.job["fetch"]:
+            data = read_file(f"{rootfs.HOME}/work", name, int(limits["result_bytes"]))
+            if data is not None:
+                raw = name.encode()
+                self.link.send(wire.frame(wire.FILE, len(raw).to_bytes(4, "little") + raw + data))
+        report = {
+            "phase": phase,
+            "exit_code": ending.exit_code,
+            "signal": ending.signal,
+            "reason": ending.reason,
+            "wall_s": ending.wall_s,
+            "disk_full": disk_full(rootfs.HOME),
+        }
+        self.link.send(wire.frame(wire.RESULT, json.dumps(report).encode()))
+
+    def _phase(self, phase: str, wall_s: float, cpu_limit: float | None) -> Ending:
+        began = time.monotonic()
+        pid = self.start(phase)
+        ending = Ending()
+        pidfd = os.pidfd_open(pid)
+        poller = select.poll()
+        for fd in (pidfd, self.link.fileno(), *self.others):
+            poller.register(fd, select.POLLIN)
+        try:
+            while True:
+                wait = began + wall_s - time.monotonic()
+                if cpu_limit is not None:
+                    left = cpu_limit - self.cpu_s()
+                    if left <= 0:
+                        ending.reason = "cpu"
+                        break
+                    wait = min(wait, max(left / _CPUS, _MIN_WAIT_S))
+                if wait <= 0:
+                    ending.reason = "wall"
+                    break
+                ready = {fd for fd, _ in poller.poll(max(1, int(min(wait, _MAX_WAIT_S) * 1000)))}
+                self._answer(ready, ending)
+                if ending.reason or pidfd in ready:
+                    break
+        finally:
+            os.close(pidfd)
+        if ending.reason:
+            os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        ending.wall_s = time.monotonic() - began
+        if os.WIFSIGNALED(status):
+            ending.signal = os.WTERMSIG(status)
+        else:
+            ending.exit_code = os.WEXITSTATUS(status)
+        self.kill_all()
+        return ending
+
+    def _answer(self, ready: set[int], ending: Ending) -> None:
+        """Serve the supervisor and the relayed streams."""
+        for fd, act in self.others.items():
+            if fd in ready:
+                act()
+        if self.link.fileno() in ready:
+            for command in self.link.commands():
+                if command == wire.KILL:
+                    ending.reason = "killed"
+                elif command == wire.ASK_USAGE:
+                    self.link.send(wire.frame(wire.USAGE, repr(self.cpu_s()).encode()))
+
+
+def reap_namespace() -> None:
+    """Kill everything in the namespace of this PID 1 and wait until it is gone."""
+    try:
+        os.kill(-1, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    while True:
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def disk_full(folder: str) -> bool:
+    """Tell whether the file system is out of blocks or inodes."""
+    state = os.statvfs(folder)
+    return state.f_bfree == 0 or (state.f_files > 0 and state.f_ffree == 0)
+
+
+def read_file(folder: str, name: str, limit: int) -> bytes | None:
+    """Read a regular file below ``folder`` without following any link; None when there is none such.
+
+    At most ``limit`` bytes are read, whatever the file claims to hold (it may be sparse).
+    """
+    parts = name.split("/")
+    if any(part in ("", ".", "..") for part in parts):
+        return None
+    opened = [os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)]
+    try:
+        for part in parts[:-1]:
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            opened.append(os.open(part, flags, dir_fd=opened[-1]))
+        # O_NONBLOCK: opening a pipe that nobody writes to must not block.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        opened.append(os.open(parts[-1], flags, dir_fd=opened[-1]))
+        if not stat.S_ISREG(os.fstat(opened[-1]).st_mode):
+            return None
+        chunks: list[bytes] = []
+        left = limit
+        while left > 0 and (chunk := os.read(opened[-1], min(left, 1 << 20))):
+            chunks.append(chunk)
+            left -= len(chunk)
+        return b"".join(chunks)
+    except OSError:
+        return None
+    finally:
+        for fd in opened:
+            os.close(fd)
+
+
+def write_files(folder: str, files: dict[str, bytes]) -> None:
+    """Write the job's files below ``folder``.
+
+    Raises:
+        ValueError: A name leaves the folder.
+    """
+    for name, data in files.items():
+        parts = name.split("/")
+        if any(part in ("", ".", "..") for part in parts):
+            raise ValueError(f"file name {name!r} leaves the working folder")
+        path = "/".join([folder, *parts])
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(data)

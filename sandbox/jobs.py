@@ -1,0 +1,176 @@
+"""From a :class:`~sandbox.api.Program` to the job that a warden reads, and from its report to a result."""
+
+from __future__ import annotations
+
+import marshal
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from opencoder.errors import UserError
+from sandbox.api import Guarantee, Limits, Program, Result, Verdict
+from sandbox.guard import plain
+from sandbox.languages import language
+
+_TAIL_BYTES = 4096
+# What the supervisor adds to the warden's own deadline before it kills the warden too.
+GRACE_S = 2.0
+
+
+def limit_table(limits: Limits) -> dict[str, float | int | None]:
+    """Return the limits as the plain table that a warden reads."""
+    return {name: getattr(limits, name) for name in limits.__dataclass_fields__}
+
+
+def encode_job(program: Program) -> bytes:
+    """Return ``program`` as one plain value (see ``sandbox.guard.plain``).
+
+    Raises:
+        UserError: The language is unknown, or a file name leaves the working folder.
+    """
+    row = language(program.language)
+    if program.role != "script" and row.run is not None:
+        raise UserError(f"only Python can run as a {program.role}, not {program.language}")
+    for name in (*program.files, *program.fetch):
+        if "\0" in name or any(part in ("", ".", "..") for part in name.split("/")):
+            raise UserError(f"file name {name!r} leaves the working folder; use a relative path inside it")
+    job = {
+        "role": program.role,
+        "filename": row.file,
+        "source": program.source.encode("utf-8", "surrogateescape"),
+        "files": dict(program.files),
+        "compile": list(row.compile) if row.compile else None,
+        "run": list(row.run) if row.run else None,
+        "args": list(program.args),
+        "env": dict(program.env),
+        "fetch": list(program.fetch),
+        "options": dict(program.options),
+        "limits": limit_table(program.limits),
+    }
+    return marshal.dumps(job, plain.VERSION)
+
+
+def wall_deadline_s(program: Program) -> float:
+    """Seconds after which even the warden has had enough time."""
+    compiled = language(program.language).compile is not None
+    return program.limits.wall_s + (program.limits.compile_wall_s if compiled else 0.0) + GRACE_S
+
+
+class Capture:
+    """Keeps the head of a stream up to a cap, and the last bytes beyond it."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._head = bytearray()
+        self._tail = b""
+        self.truncated = False
+
+    def feed(self, data: bytes) -> bool:
+        """Take more bytes; True when the cap has just been passed or was before."""
+        room = self._limit - len(self._head)
+        self._head += data[:room]
+        if len(data) > room:
+            self.truncated = True
+            self._tail = (self._tail + data[max(room, 0) :])[-_TAIL_BYTES:]
+        return self.truncated
+
+    def value(self) -> bytes:
+        """Return what was kept."""
+        if not self._tail:
+            return bytes(self._head)
+        return bytes(self._head[: max(self._limit - len(self._tail), 0)]) + self._tail
+
+
+@dataclass
+class Ended:
+    """All that is known of a program once it is gone.
+
+    Args:
+        report: The warden's last word, empty when it never came.
+        usage: What the kernel counted.
+        killed: Why the supervisor ended it ("output", "wall", "killed"), or empty.
+        error: A fault of the backend, or empty.
+    """
+
+    report: Mapping[str, Any]
+    stdout: Capture
+    stderr: Capture
+    cpu_s: float = 0.0
+    memory_bytes: int = 0
+    oom_kills: int = 0
+    pids_hits: int = 0
+    killed: str = ""
+    error: str = ""
+    wall_s: float = 0.0
+    files: dict[str, bytes] = field(default_factory=dict)
+
+
+def to_result(ended: Ended, *, backend: str, guarantee: Guarantee, image_digest: str = "") -> Result:
+    """Judge how a program ended, from what was seen outside of it."""
+    report = ended.report
+    code, number = report.get("exit_code"), report.get("signal")
+    flags = [
+        name
+        for name, hit in (
+            ("memory_limit_hit", ended.oom_kills > 0),
+            ("pids_limit_hit", ended.pids_hits > 0),
+            ("disk_limit_hit", bool(report.get("disk_full"))),
+            ("output_limit_hit", ended.stdout.truncated or ended.stderr.truncated),
+        )
+        if hit
+    ]
+    verdict, detail = _verdict(ended, code, number)
+    if verdict is Verdict.MEMORY and "memory_limit_hit" not in flags:
+        flags.append("memory_limit_hit")
+    return Result(
+        verdict=verdict,
+        exit_code=code,
+        signal=number,
+        stdout=ended.stdout.value(),
+        stderr=ended.stderr.value(),
+        stdout_truncated=ended.stdout.truncated,
+        stderr_truncated=ended.stderr.truncated,
+        wall_s=float(report.get("wall_s", ended.wall_s)),
+        cpu_s=ended.cpu_s,
+        memory_bytes=ended.memory_bytes,
+        flags=flags,
+        files=ended.files,
+        backend=backend,
+        guarantee=guarantee,
+        image_digest=image_digest,
+        detail=detail,
+    )
+
+
+def _verdict(ended: Ended, code: int | None, number: int | None) -> tuple[Verdict, str]:
+    report = ended.report
+    reason = report.get("reason", "")
+    if ended.killed == "output":
+        return Verdict.OUTPUT, "output limit"
+    if not report:
+        if ended.oom_kills:
+            return Verdict.MEMORY, "memory limit"
+        if ended.killed == "wall":
+            return Verdict.TIMEOUT, "wall limit"
+        return Verdict.SANDBOX_ERROR, ended.error or _last_line(ended.stderr) or "the warden ended without a report"
+    if reason in ("wall", "cpu"):
+        return Verdict.TIMEOUT, f"{reason} limit"
+    if code == 0 and not reason:
+        return Verdict.OK, ""
+    if ended.oom_kills or (code == 1 and _last_line(ended.stderr).startswith("MemoryError")):
+        return Verdict.MEMORY, "memory limit"
+    if report.get("phase") == "compile":
+        return Verdict.COMPILE_ERROR, ""
+    if report.get("disk_full") or number == signal.SIGXFSZ:
+        return Verdict.DISK, "disk limit"
+    if ended.pids_hits:
+        return Verdict.PIDS, "process limit"
+    if number is not None and reason != "killed":
+        return Verdict.SIGNAL, f"signal {number}"
+    return Verdict.ERROR, f"killed: {ended.killed}" if reason == "killed" else f"exit code {code}"
+
+
+def _last_line(stream: Capture) -> str:
+    text = stream.value().rstrip().rpartition(b"\n")[2]
+    return text[:500].decode("utf-8", "replace")

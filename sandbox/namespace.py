@@ -1,0 +1,352 @@
+"""The ``namespace`` backend: kernel namespaces made by our own launcher, no daemon, no extra program.
+
+A warm zygote (``sandbox.guard.zygote``) forks every program into fresh user, pid, mount, net, ipc and uts
+namespaces with a cgroup of its own where one can be had.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from opencoder.errors import DependencyError, InfraError
+from sandbox.api import Guarantee, Program, Result
+from sandbox.guard import wire
+from sandbox.jobs import Capture, Ended, encode_job, limit_table, to_result, wall_deadline_s
+
+_READY_S = 60.0
+_CHUNK = 1 << 16
+# Importable by programs beside the standard library, where the host has them.
+_PACKAGES = ("numpy",)
+_BOOT = "import sys; sys.path.insert(0, {parent!r}); from guard.zygote import main; main()"
+
+
+def _memory_file(name: str, data: bytes) -> int:
+    fd = os.memfd_create(name, os.MFD_CLOEXEC)
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def _host_view() -> dict[str, object]:
+    """What of the host's Python programs may see."""
+    prefix = os.path.realpath(sys.base_prefix)
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    pure = sysconfig.get_path("purelib", vars={"base": sys.base_prefix})
+    hidden = {os.path.realpath(pure), f"/usr/local/lib/{version}/dist-packages", "/usr/lib/python3/dist-packages"}
+    packages: dict[str, str] = {}
+    for name in _PACKAGES:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin is not None:
+            folder = Path(spec.origin).parent
+            packages[name] = str(folder)
+            libraries = folder.parent / f"{name}.libs"
+            if libraries.is_dir():
+                packages[libraries.name] = str(libraries)
+    return {"shown": [prefix], "hidden": sorted(hidden), "packages": packages}
+
+
+class NamespaceRun:
+    """One program of the backend (see :class:`sandbox.api.Running`)."""
+
+    def __init__(self, owner: NamespaceSandbox, number: int, program: Program) -> None:
+        self._owner = owner
+        self._loop = asyncio.get_running_loop()
+        self._number = number
+        self._program = program
+        self._ended: asyncio.Future[Result] = self._loop.create_future()
+        self._usage: asyncio.Future[float] | None = None
+        self._frames = wire.Frames()
+        self._report: dict[str, Any] = {}
+        self._files: dict[str, bytes] = {}
+        self._killed = ""
+        self._captures: dict[int, Capture] = {}
+        self._began = time.monotonic()
+        self._open(program)
+
+    def _open(self, program: Program) -> None:
+        limit = program.limits.output_bytes
+        self._stdout, self._stderr = Capture(limit), Capture(limit)
+        out_read, out_write = os.pipe2(os.O_CLOEXEC)
+        err_read, err_write = os.pipe2(os.O_CLOEXEC)
+        self._status, status = socket.socketpair()
+        self._channel, channel = socket.socketpair()
+        sent = [
+            _memory_file("job", encode_job(program)),
+            _memory_file("payload", program.payload),
+            _memory_file("stdin", program.stdin),
+            out_write,
+            err_write,
+        ]
+        try:
+            message = {"op": "start", "id": self._number, "limits": limit_table(program.limits)}
+            self._owner.tell(message, [*sent, status.fileno(), channel.fileno()])
+        finally:
+            for fd in sent:
+                os.close(fd)
+            status.close()
+            channel.close()
+        for fd, capture in ((out_read, self._stdout), (err_read, self._stderr)):
+            os.set_blocking(fd, False)
+            self._captures[fd] = capture
+            self._loop.add_reader(fd, self._read_stream, fd)
+        self._status.setblocking(False)
+        self._channel.setblocking(False)
+        self._loop.add_reader(self._status, self._read_status)
+        self._deadline = self._loop.call_later(wall_deadline_s(program), self._too_late)
+
+    def _read_stream(self, fd: int) -> bool:
+        """Read once; True while there may be more."""
+        try:
+            data = os.read(fd, _CHUNK)
+        except BlockingIOError:
+            return False
+        if not data:
+            self._loop.remove_reader(fd)
+            return False
+        if self._captures[fd].feed(data) and not self._killed:
+            self._stop("output")
+        return True
+
+    def _read_status(self) -> bool:
+        try:
+            data = self._status.recv(_CHUNK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self._loop.remove_reader(self._status)
+            return False
+        for kind, payload in self._frames.feed(data):
+            if kind == wire.RESULT:
+                self._report = json.loads(payload)
+            elif kind == wire.FILE:
+                size = int.from_bytes(payload[:4], "little")
+                self._files[payload[4 : 4 + size].decode()] = payload[4 + size :]
+            elif kind == wire.USAGE and self._usage is not None and not self._usage.done():
+                self._usage.set_result(float(payload))
+        return True
+
+    def _stop(self, reason: str) -> None:
+        self._killed = self._killed or reason
+        try:
+            self._status.send(wire.frame(wire.KILL))
+        except OSError:
+            pass  # it has ended by itself
+
+    def _too_late(self) -> None:
+        """The warden missed its own deadline: end the warden, and with it all of the namespace."""
+        self._killed = self._killed or "wall"
+        try:
+            self._owner.tell({"op": "kill", "id": self._number}, [])
+        except InfraError:
+            pass  # the launcher is gone, and every program with it
+
+    def finish(self, counted: dict[str, Any]) -> None:
+        """Take the zygote's last word: no process of the program is left."""
+        self._deadline.cancel()
+        for fd in list(self._captures):
+            while self._read_stream(fd):
+                pass
+            self._loop.remove_reader(fd)
+            os.close(fd)
+        while self._read_status():
+            pass
+        self._loop.remove_reader(self._status)
+        self._status.close()
+        if self._usage is not None and not self._usage.done():
+            self._usage.set_result(float(counted.get("cpu_s", 0.0)))
+        ended = Ended(
+            report=self._report,
+            stdout=self._stdout,
+            stderr=self._stderr,
+            killed=self._killed,
+            files=self._files,
+            wall_s=time.monotonic() - self._began,
+            **{k: v for k, v in counted.items() if k not in ("id", "status")},
+        )
+        if not self._ended.done():
+            self._ended.set_result(
+                to_result(ended, backend=self._owner.name, guarantee=self._owner.guarantee)
+            )
+
+    async def send(self, data: bytes) -> None:
+        """Write to the channel; silently dropped once the program's side is closed."""
+        try:
+            await self._loop.sock_sendall(self._channel, data)
+        except OSError:
+            pass
+
+    async def receive(self) -> bytes:
+        """Return the next bytes from the channel, ``b""`` at its end."""
+        try:
+            return await self._loop.sock_recv(self._channel, _CHUNK)
+        except OSError:
+            return b""
+
+    async def cpu_s(self) -> float:
+        """Return the CPU seconds used so far by all of its processes."""
+        if self._ended.done():
+            return self._ended.result().cpu_s
+        if self._usage is None or self._usage.done():
+            self._usage = self._loop.create_future()
+            try:
+                self._status.send(wire.frame(wire.ASK_USAGE))
+            except OSError:
+                pass  # ended just now; ``finish`` answers
+        return await asyncio.shield(self._usage)
+
+    def kill(self) -> None:
+        """End all of its processes now."""
+        self._stop("killed")
+
+    async def wait(self) -> Result:
+        """Return the result; the program and everything it started is gone by then."""
+        try:
+            return await asyncio.shield(self._ended)
+        except asyncio.CancelledError:
+            self._too_late()
+            raise
+        finally:
+            self._channel.close()
+
+
+class NamespaceSandbox:
+    """Programs in fresh namespaces on this host.
+
+    Args:
+        isolate: False gives plain child processes without any boundary (the ``process`` backend).
+    """
+
+    name = "namespace"
+    image_digest = ""
+
+    def __init__(self) -> None:
+        self.guarantee = Guarantee.REDUCED
+        self.note = ""
+        self._runs: dict[int, NamespaceRun] = {}
+        self._next = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._boot()
+        return self
+
+    async def _boot(self) -> None:
+        control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._staging = tempfile.TemporaryDirectory(prefix="opencoder-root-", ignore_cleanup_errors=True)
+        config = {
+            "control": inner.fileno(),
+            "isolate": True,
+            "group": f"opencoder-{os.getpid()}-{os.urandom(4).hex()}",
+            "staging": self._staging.name,
+            "guard": str(Path(__file__).parent),
+            **_host_view(),
+        }
+        python = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+        boot = _BOOT.format(parent=str(Path(__file__).parent))
+        environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
+        self._process = subprocess.Popen(
+            [python, "-I", "-S", "-c", boot, json.dumps(config)],
+            pass_fds=[inner.fileno()],
+            env=environment,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        inner.close()
+        control.setblocking(False)
+        loop = asyncio.get_running_loop()
+        try:
+            ready = json.loads(await asyncio.wait_for(loop.sock_recv(control, _CHUNK), _READY_S) or b"{}")
+        except TimeoutError:
+            ready = {"error": f"the launcher did not answer within {_READY_S:.0f} s"}
+        if not ready.get("ready"):
+            control.close()
+            self._process.kill()
+            self._process.wait()
+            raise DependencyError(
+                f"no namespaces here: {ready.get('error', 'the launcher ended')}", repair="opencoder sandbox doctor"
+            )
+        self.guarantee = Guarantee.FULL if ready["capped"] else Guarantee.REDUCED
+        self.note = ready["note"]
+        self._control = control
+        loop.add_reader(control, self._hear)
+
+    def _hear(self) -> None:
+        if self._control is None:
+            return
+        while True:
+            try:
+                data = self._control.recv(_CHUNK)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self._lost()
+                return
+            message = json.loads(data)
+            run = self._runs.pop(message["id"], None)
+            if run is not None:
+                run.finish(message)
+
+    def _lost(self) -> None:
+        """The zygote is gone, and with it (parent-death signal) every warden and program."""
+        self._release()
+        runs, self._runs = self._runs, {}
+        for run in runs.values():
+            run.finish({"error": "the launcher ended"})
+
+    def _release(self) -> None:
+        if self._control is not None:
+            asyncio.get_running_loop().remove_reader(self._control)
+            self._control.close()
+            self._control = None
+        if self._process is not None:
+            self._process.wait()
+            self._process = None
+        self._staging.cleanup()
+
+    def tell(self, message: dict[str, Any], fds: list[int]) -> None:
+        """Send one command to the zygote.
+
+        Raises:
+            InfraError: The zygote is gone.
+        """
+        if self._control is None:
+            raise InfraError("the sandbox launcher has ended")
+        try:
+            socket.send_fds(self._control, [json.dumps(message).encode()], fds)
+        except OSError as error:
+            raise InfraError(f"the sandbox launcher does not answer: {error}") from None
+
+    async def start(self, program: Program) -> NamespaceRun:
+        """Start ``program`` (see :class:`sandbox.api.Sandbox`)."""
+        if self._control is None:
+            await self._boot()
+        self._next += 1
+        run = NamespaceRun(self, self._next, program)
+        self._runs[self._next] = run
+        return run
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lost()

@@ -1,0 +1,82 @@
+"""Rules for tests that need a Docker daemon.
+
+Mark such a test ``@pytest.mark.docker``. Where no daemon answers it is skipped with the reason; in CI, and
+with ``--require-docker``, it fails. ``--require-docker`` also fails a run in which no such test passed, so
+that a suite cannot become green by running nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from opencoder.errors import OpenCoderError
+from sandbox.images import build_image, connect
+
+PASSED = pytest.StashKey[int]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--require-docker", action="store_true", help="fail where a Docker test cannot run")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[PASSED] = 0
+    config.pluginmanager.register(Count(config))
+
+
+class Count:
+    """Counts passed Docker tests, in the controlling process when the run is distributed."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" and report.passed and "docker" in report.keywords:
+            self.config.stash[PASSED] += 1
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _lacks_docker_tests(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if _lacks_docker_tests(config):
+        terminalreporter.write_line("--require-docker: no Docker test passed", red=True)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("docker") is None or (reason := _why_no_docker()) is None:
+        return
+    if item.config.getoption("--require-docker") or os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def python_image() -> Iterator[str]:
+    """The id of the current Python image, built if need be. For tests marked ``docker``."""
+    client = connect()
+    try:
+        yield build_image("python", client=client, log=lambda line: None)
+    finally:
+        client.close()
+
+
+@functools.cache
+def _why_no_docker() -> str | None:
+    try:
+        connect().close()
+    except OpenCoderError as error:
+        return str(error)
+    return None
+
+
+def _lacks_docker_tests(config: pytest.Config) -> bool:
+    worker = hasattr(config, "workerinput")
+    required = bool(config.getoption("--require-docker"))
+    return required and not worker and not config.option.collectonly and config.stash[PASSED] == 0
