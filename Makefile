@@ -13,8 +13,10 @@ unexport PYTHONPATH PYTHONHOME
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 # More for pytest, as in: make test PYTEST_ARGS='-k humaneval'
 PYTEST_ARGS ?=
+# More for the benchmarks, as in: make bench BENCH_ARGS='--bench humaneval+ --rounds 1'
+BENCH_ARGS ?=
 
-.PHONY: help setup demo test lint fix lock image peers clean
+.PHONY: help setup demo test lint fix lock image peers bench clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -52,6 +54,9 @@ lock: setup ## Resolve the dependencies anew and write the lock files
 
 peers: setup ## Create .venv-peers with the tools that the benchmarks compare against
 	@'$(PYTHON)' scripts/setup_env.py --venv .venv-peers --lock benchmarks/peers.lock --no-project
+
+bench: peers ## Compare speed and memory with evalplus, alternating in one run
+	@$(BIN)/python -P benchmarks/scoring.py --peer .venv-peers/bin/python $(BENCH_ARGS)
 
 clean: ## Remove environments and caches
 	@rm -rf .venv .venv-peers .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist

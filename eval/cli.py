@@ -74,6 +74,8 @@ class ModelOptions:
     """Requests in flight."""
     timeout_s: float = 600.0
     """Longest wait for one answer."""
+    retries: int = 6
+    """How often a failed request is repeated."""
     prefill: bool = False
     """The server can continue an assistant's turn (vLLM, SGLang)."""
 
@@ -145,6 +147,7 @@ def run(
             api_key=given.api_key,
             concurrency=given.requests,
             timeout_s=given.timeout_s,
+            retries=given.retries,
             style=given.style,
             prefill=given.prefill,
         )

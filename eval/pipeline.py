@@ -54,7 +54,7 @@ async def score_all(
         for _ in range(concurrency):
             group.create_task(work())
     for unit, first in slow:
-        again = await _score(scorer, unit)
+        again = await _score(scorer, unit, first=first)
         outcome = msgspec.structs.replace(again, attempts=first.attempts + again.attempts)
         table.add(outcome)
         progress.advance(status=outcome.status)
@@ -67,12 +67,12 @@ def _lacking(units: Iterable[Unit], table: Table[Outcome]) -> Iterator[Unit]:
             yield unit
 
 
-async def _score(scorer: Scorer, unit: Unit) -> Outcome:
+async def _score(scorer: Scorer, unit: Unit, *, first: Outcome | None = None) -> Outcome:
     row = unit.completion
     if row.finish_reason == "refused":
         return Outcome(task_id=row.task_id, sample_id=row.sample_id, status="skipped", detail=row.rule)
     try:
-        return await scorer.score(unit.task, row.sample_id, row.solution)
+        return await scorer.score(unit.task, row.sample_id, row.solution, first=first)
     except InfraError as error:
         return Outcome(
             task_id=row.task_id, sample_id=row.sample_id, status="infra_error", detail=str(error)[:500]

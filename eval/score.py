@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from eval.benchmarks.base import Benchmark, Cases, Dataset, TestCode
@@ -34,12 +34,43 @@ _DEFAULT_MEMORY_MB = 4096
 _MAX_PIDS = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Verdict:
     """What one suite said."""
 
     status: Status
-    judgement: Judgement
+    detail: str
+    wall_s: float
+    cpu_s: float
+    backend: str
+    guarantee: str
+    attempts: int
+
+    @classmethod
+    def of(cls, judgement: Judgement) -> _Verdict:
+        result = judgement.result
+        return cls(
+            status=STATUS_OF.get(judgement.verdict, "failed"),
+            detail=judgement.detail,
+            wall_s=result.wall_s,
+            cpu_s=result.cpu_s,
+            backend=result.backend,
+            guarantee=result.guarantee,
+            attempts=result.attempts,
+        )
+
+    @classmethod
+    def kept(cls, status: Status, outcome: Outcome) -> _Verdict:
+        """A suite of an earlier outcome that is not judged again."""
+        return cls(
+            status=status,
+            detail=outcome.detail,
+            wall_s=0.0,
+            cpu_s=0.0,
+            backend=outcome.backend,
+            guarantee=outcome.guarantee,
+            attempts=0,
+        )
 
 
 class Scorer:
@@ -59,8 +90,16 @@ class Scorer:
         self._oracles = Oracles(sandbox, benchmark.name, dataset.sha256)
         self._sets: dict[str, Mapping[str, CaseSet]] = {}
 
-    async def score(self, task: Task, sample_id: int, solution: str) -> Outcome:
+    async def score(
+        self, task: Task, sample_id: int, solution: str, *, first: Outcome | None = None
+    ) -> Outcome:
         """Judge one solution.
+
+        Args:
+            task: The task.
+            sample_id: Number of the sample.
+            solution: The program.
+            first: An earlier outcome of which only the suites that hit a time limit are judged again.
 
         Raises:
             DataError: The task's reference solution fails: the data file is broken.
@@ -73,34 +112,36 @@ class Scorer:
             verdict = await self._run_tests(suites, solution, task)
             return self._outcome(task, sample_id, {"": verdict})
         case_sets = await self._case_sets(task, suites)
-        verdicts = {
-            name: await self._run_cases(suites, case_sets[name], solution) for name in suites.inputs
-        }
-        if self._preset.cases.find_zero_fails and suites.oracle_kind == "find_zero":
-            verdicts = {name: _Verdict("failed", verdict.judgement) for name, verdict in verdicts.items()}
+        known = {} if first is None else {"base": first.base_status, "plus": first.plus_status}
+        verdicts: dict[str, _Verdict] = {}
+        for name in suites.inputs:
+            status = known.get(name)
+            if first is not None and status is not None and status != "timeout":
+                verdicts[name] = _Verdict.kept(status, first)
+            else:
+                verdicts[name] = await self._run_cases(suites, case_sets[name], solution)
         return self._outcome(task, sample_id, verdicts)
 
     def _outcome(self, task: Task, sample_id: int, verdicts: Mapping[str, _Verdict]) -> Outcome:
         """Join the suites: passed if all are, infra_error if any is, else the first that did not pass."""
-        statuses = [verdict.status for verdict in verdicts.values()]
-        status: Status = "infra_error" if "infra_error" in statuses else "passed"
+        all_of = list(verdicts.values())
+        status: Status = "infra_error" if any(one.status == "infra_error" for one in all_of) else "passed"
         if status == "passed":
-            status = next((one for one in statuses if one != "passed"), "passed")
-        deciding = next((v for v in verdicts.values() if v.status == status), next(iter(verdicts.values())))
+            status = next((one.status for one in all_of if one.status != "passed"), "passed")
+        deciding = next((one for one in all_of if one.status == status), all_of[0])
         named = {name: verdict.status for name, verdict in verdicts.items()}
-        results = [verdict.judgement.result for verdict in verdicts.values()]
         return Outcome(
             task_id=task.task_id,
             sample_id=sample_id,
             status=status,
             base_status=named.get("base"),
             plus_status=named.get("plus"),
-            wall_s=round(sum(result.wall_s for result in results), 4),
-            cpu_s=round(sum(result.cpu_s for result in results), 4),
-            detail="" if status == "passed" else deciding.judgement.detail[:500],
-            backend=results[0].backend,
-            guarantee=results[0].guarantee,
-            attempts=max(result.attempts for result in results),
+            wall_s=round(sum(one.wall_s for one in all_of), 4),
+            cpu_s=round(sum(one.cpu_s for one in all_of), 4),
+            detail="" if status == "passed" else deciding.detail[:500],
+            backend=deciding.backend,
+            guarantee=deciding.guarantee,
+            attempts=max(one.attempts for one in all_of),
         )
 
     async def _case_sets(self, task: Task, cases: Cases) -> Mapping[str, CaseSet]:
@@ -132,8 +173,10 @@ class Scorer:
             limits=_case_limits(rules, case_set_),
             options={**_guards(rules.disabled, rules.guarded_modules), "refuse_stdin": True},
         )
-        judgement = await judge.judge_cases(self._sandbox, item, case_set_)
-        return _Verdict(STATUS_OF.get(judgement.verdict, "failed"), judgement)
+        verdict = _Verdict.of(await judge.judge_cases(self._sandbox, item, case_set_))
+        if rules.find_zero_fails and cases.oracle_kind == "find_zero" and verdict.status == "passed":
+            return replace(verdict, status="failed", detail="evalplus 0.3.1 never passes this task")
+        return verdict
 
     async def _run_tests(self, tests: TestCode, solution: str, task: Task) -> _Verdict:
         rules = self._preset.tests
@@ -149,9 +192,11 @@ class Scorer:
                 "prelude": "\n".join(part for part in (rules.prelude, setup_first, prompt_first) if part),
             },
         )
-        test_code = judge.TestCode(code=code, setup=tests.setup, call_check=tests.calls_check)
-        judgement = await judge.judge_tests(self._sandbox, item, test_code)
-        return _Verdict(STATUS_OF.get(judgement.verdict, "failed"), judgement)
+        names = () if tests.calls_check else (tests.entry_point, *tests.candidate_names)
+        test_code = judge.TestCode(
+            code=code, setup=tests.setup, call_check=tests.calls_check, names=names
+        )
+        return _Verdict.of(await judge.judge_tests(self._sandbox, item, test_code))
 
 
 def _guards(disabled: Sequence[str], modules: Sequence[str]) -> dict[str, Any]:

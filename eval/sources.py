@@ -109,16 +109,16 @@ def is_available(file: DataFile) -> bool:
 def _places(file: DataFile, looked: list[str]) -> Iterator[tuple[Path, Origin]]:
     """Yield the files of that name on this machine; note the places that have none in ``looked``."""
     folder = os.environ.get(DATA_VARIABLE, "")
-    found = (
-        [path for name in file.file_names for path in _folder_index(folder).get(name, ())] if folder else []
-    )
-    yield from ((path, "folder") for path in found)
+    index = _folder_index(folder) if folder else {}
+    for name in file.file_names:
+        for path in index.get(name, ()):
+            yield path, "folder"
     looked.append(f"{DATA_VARIABLE}={folder}" if folder else f"{DATA_VARIABLE} (not set)")
     if file.package:
         package, inner = file.package
         for name in file.file_names:
-            if path := _in_package(package, f"{inner}/{name}"):
-                yield path, "wheel"
+            if inside := _in_package(package, f"{inner}/{name}"):
+                yield inside, "wheel"
         looked.append(f"the package {package}")
     cache = _evalplus_cache()
     for name in file.file_names:

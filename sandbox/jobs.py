@@ -10,10 +10,13 @@ from typing import Any
 
 from opencoder.errors import UserError
 from sandbox.api import Guarantee, Limits, Program, Result, Verdict
-from sandbox.guard import plain
+from sandbox.guard import plain, rootfs
 from sandbox.languages import language
 
 _TAIL_BYTES = 4096
+# NAME_MAX and PATH_MAX of Linux, the latter less the working folder.
+_NAME_BYTES = 255
+_PATH_BYTES = 3072
 # What the supervisor adds to the warden's own deadline before it kills the warden too.
 GRACE_S = 2.0
 
@@ -23,22 +26,27 @@ def limit_table(limits: Limits) -> dict[str, float | int | None]:
     return {name: getattr(limits, name) for name in limits.__dataclass_fields__}
 
 
-def encode_job(program: Program) -> bytes:
+def encode_job(program: Program, *, home: str = rootfs.HOME) -> bytes:
     """Return ``program`` as one plain value (see ``sandbox.guard.plain``).
 
+    Args:
+        program: What is to be run.
+        home: The folder that holds the program's working folder, as its warden sees it.
+
     Raises:
-        UserError: The language is unknown, or a file name leaves the working folder.
+        UserError: The language is unknown, or a file name leaves the working folder or is no file name.
     """
     row = language(program.language)
     if program.role != "script" and row.run is not None:
         raise UserError(f"only Python can run as a {program.role}, not {program.language}")
     for name in (*program.files, *program.fetch):
-        if "\0" in name or any(part in ("", ".", "..") for part in name.split("/")):
-            raise UserError(f"file name {name!r} leaves the working folder; use a relative path inside it")
+        _check_name(name)
+    _check_words(program)
     job = {
         "role": program.role,
         "filename": row.file,
-        "source": program.source.encode("utf-8", "surrogateescape"),
+        "source": text_bytes(program.source),
+        "home": home,
         "files": dict(program.files),
         "compile": list(row.compile) if row.compile else None,
         "run": list(row.run) if row.run else None,
@@ -49,6 +57,41 @@ def encode_job(program: Program) -> bytes:
         "limits": limit_table(program.limits),
     }
     return marshal.dumps(job, plain.VERSION)
+
+
+def _check_words(program: Program) -> None:
+    """Refuse what the kernel cannot hand to a program."""
+    for text in (*program.args, *program.env.keys(), *program.env.values()):
+        if "\0" in text or not _is_encodable(text):
+            raise UserError(f"{text[:40]!r} cannot be an argument or a variable; remove what is no UTF-8")
+    if any(not name or "=" in name for name in program.env):
+        raise UserError("the name of a variable is empty or holds a '='")
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _check_name(name: str) -> None:
+    if not _is_encodable(name):
+        raise UserError(f"file name {name[:40]!r} is no UTF-8; rename the file")
+    parts = name.split("/")
+    if "\0" in name or any(part in ("", ".", "..") for part in parts):
+        raise UserError(f"file name {name!r} leaves the working folder; use a relative path inside it")
+    if len(name.encode()) > _PATH_BYTES or any(len(part.encode()) > _NAME_BYTES for part in parts):
+        raise UserError(f"file name {name[:40]!r}... is longer than the kernel takes; shorten it")
+
+
+def text_bytes(text: str) -> bytes:
+    """Encode text that stands for bytes; a surrogate that stands for none is left for Python to refuse."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 def wall_deadline_s(program: Program) -> float:
@@ -62,6 +105,7 @@ class Capture:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self._tail_size = min(_TAIL_BYTES, limit // 2)
         self._head = bytearray()
         self._tail = b""
         self.truncated = False
@@ -72,14 +116,13 @@ class Capture:
         self._head += data[:room]
         if len(data) > room:
             self.truncated = True
-            self._tail = (self._tail + data[max(room, 0) :])[-_TAIL_BYTES:]
+            joined = self._tail + data[max(room, 0) :]
+            self._tail = joined[max(len(joined) - self._tail_size, 0) :]
         return self.truncated
 
     def value(self) -> bytes:
-        """Return what was kept."""
-        if not self._tail:
-            return bytes(self._head)
-        return bytes(self._head[: max(self._limit - len(self._tail), 0)]) + self._tail
+        """Return what was kept, never more than the cap."""
+        return bytes(self._head[: self._limit - len(self._tail)]) + self._tail
 
 
 @dataclass
@@ -153,7 +196,9 @@ def _verdict(ended: Ended, code: int | None, number: int | None) -> tuple[Verdic
             return Verdict.MEMORY, "memory limit"
         if ended.killed == "wall":
             return Verdict.TIMEOUT, "wall limit"
-        return Verdict.SANDBOX_ERROR, ended.error or _last_line(ended.stderr) or "the warden ended without a report"
+        return Verdict.SANDBOX_ERROR, ended.error or _last_line(
+            ended.stderr
+        ) or "the warden ended without a report"
     if reason in ("wall", "cpu"):
         return Verdict.TIMEOUT, f"{reason} limit"
     if code == 0 and not reason:

@@ -11,10 +11,12 @@ import ast
 import asyncio
 import builtins
 import json
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from sandbox.api import Limits, Program, Result, Running, Sandbox, Verdict
+from opencoder.errors import InfraError
+from sandbox.api import Limits, Program, Result, Running, Sandbox, Verdict, run
 from sandbox.cases import CaseSet
 from sandbox.guard import checker, plain, solution, wire
 
@@ -24,6 +26,8 @@ _STALL_S = 0.25
 # A call may take this much wall time for each CPU second it is allowed, and some more: load is no verdict.
 _WALL_FACTOR = 3.0
 _WALL_EXTRA_S = 2.0
+# A call that uses less than this part of a CPU sleeps or waits; it is not the machine that keeps it.
+_IDLE_FRAC = 0.1
 _CHECKER_LIMITS = Limits(memory_mb=1024, wall_s=600.0)
 
 
@@ -44,11 +48,13 @@ class TestCode:
     Args:
         code: Defines ``check(candidate)``, or is a list of assertions when ``call_check`` is False.
         setup: Trusted code to run before it, such as the helper functions of a prompt.
+        names: What the code takes from the solution, besides the names that it uses and nothing defines.
     """
 
     code: str
     setup: str = ""
     call_check: bool = True
+    names: tuple[str, ...] = ()
     __test__ = False
 
 
@@ -76,11 +82,25 @@ async def judge_tests(sandbox: Sandbox, item: Solution, tests: TestCode) -> Judg
     return await _retried(lambda: _run_tests(sandbox, item, tests))
 
 
+async def judge_script(sandbox: Sandbox, program: Program) -> Judgement:
+    """Run a program whose end is its verdict."""
+
+    async def attempt() -> Judgement:
+        result = await run(sandbox, program)
+        return Judgement(verdict=result.verdict, result=result, detail=result.detail)
+
+    return await _retried(attempt)
+
+
 async def _retried(judge: Callable[[], Awaitable[Judgement]]) -> Judgement:
     """Repeat what the sandbox, not the solution, spoiled."""
     attempt = 1
     while True:
-        judgement = await judge()
+        try:
+            judgement = await judge()
+        except InfraError as error:
+            result = Result(verdict=Verdict.SANDBOX_ERROR, detail=str(error))
+            judgement = Judgement(verdict=result.verdict, result=result, detail=result.detail)
         judgement.result.attempts = attempt
         if judgement.verdict is not Verdict.SANDBOX_ERROR or attempt > _RETRIES:
             return judgement
@@ -133,7 +153,10 @@ class _Answers:
                 first_cpu = used if first_cpu is None else first_cpu
                 if used - first_cpu > limit:
                     raise _Timeout(f"more than {limit:g} CPU seconds")
-                if loop.time() - began > limit * _WALL_FACTOR + _WALL_EXTRA_S:
+                wall = loop.time() - began
+                if wall > limit and used - first_cpu < wall * _IDLE_FRAC:
+                    raise _Timeout(f"waiting for more than {limit:g} s")
+                if wall > limit * _WALL_FACTOR + _WALL_EXTRA_S:
                     raise _Timeout(f"no answer within {limit * _WALL_FACTOR + _WALL_EXTRA_S:g} s")
         finally:
             receiving.cancel()
@@ -169,7 +192,10 @@ class _CaseRun:
 
     async def _attempt(self, full_from: int | None) -> tuple[Judgement, bool]:
         """Judge once; also returns whether whole answers from ``self._index`` on could change the verdict."""
-        options: dict[str, object] = {"entry_point": self._item.entry_point}
+        options: dict[str, object] = {
+            "entry_point": self._item.entry_point,
+            "slow_calls": sorted(self._cases.slow_calls),
+        }
         if full_from is not None:
             options["full_from"] = full_from
         running = await self._sandbox.start(_program(self._item, options, self._cases.payload))
@@ -186,6 +212,10 @@ class _CaseRun:
             verdict, detail = Verdict.TIMEOUT, f"call {self._index}: {error}"
         except (wire.FrameError, plain.NotPlain) as error:
             verdict, detail = Verdict.ERROR, f"broken answer: {error}"
+        except BaseException:  # cancelled, or a fault of ours: nothing may go on running
+            running.kill()
+            await running.wait()
+            raise
         if verdict is not Verdict.PASS:
             running.kill()
         result = await running.wait()
@@ -263,7 +293,8 @@ def free_names(code: str) -> list[str]:
         SyntaxError: The code does not parse.
     """
     tree = ast.parse(code)
-    used, bound = set(), set(dir(builtins)) | {"candidate", "__name__"}
+    used: set[str] = set()
+    bound = set(dir(builtins)) | {"candidate", "__name__"}
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
             (used if isinstance(node.ctx, ast.Load) else bound).add(node.id)
@@ -280,17 +311,25 @@ def free_names(code: str) -> list[str]:
 
 async def _run_tests(sandbox: Sandbox, item: Solution, tests: TestCode) -> Judgement:
     """Run solution and checker side by side and carry frames between them."""
-    known = set(free_names(tests.code)) - _defined(tests.setup)
+    free = set(free_names(tests.code)) - _defined(tests.setup) - set(tests.names)
+    # ``sys`` and the like: test code that leans on an import of the solution gets the module itself.
+    modules = free & sys.stdlib_module_names
     options = {
         "setup": tests.setup,
         "entry_point": item.entry_point if tests.call_check else "",
-        "names": sorted(known),
+        "names": sorted({*tests.names, *(free - modules)}),
+        "modules": sorted(modules),
     }
     candidate = await sandbox.start(_program(item, {"entry_point": ""}))
     limits = replace(_CHECKER_LIMITS, wall_s=item.limits.wall_s + _WALL_EXTRA_S)
-    tester = await sandbox.start(
-        Program(language="python", source=tests.code, role="checker", options=options, limits=limits)
-    )
+    try:
+        tester = await sandbox.start(
+            Program(language="python", source=tests.code, role="checker", options=options, limits=limits)
+        )
+    except BaseException:
+        candidate.kill()
+        await candidate.wait()
+        raise
     forward = asyncio.ensure_future(_carry(candidate, tester))
     verdict: dict[str, object] | None = None
     frames = wire.Frames()

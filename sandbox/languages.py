@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 from opencoder.errors import UserError
+from sandbox.guard.program import ENVIRONMENT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,3 +57,28 @@ def language(name: str) -> Language:
     if known is None:
         raise UserError(f"unknown language {name!r}; known: {', '.join(LANGUAGES)}")
     return LANGUAGES[known]
+
+
+def needs_installed(name: str) -> None:
+    """Check that the compiler or interpreter of language ``name`` is on this machine, where programs look.
+
+    Raises:
+        UserError: It is not, or no such language.
+    """
+    row = language(name)
+    if row.run is not None and shutil.which(row.needs, path=ENVIRONMENT["PATH"]) is None:
+        raise UserError(f"{row.needs}, which {name} needs, is not installed here; install it or use docker")
+
+
+def language_of(path: Path) -> str:
+    """Return the language that the suffix of ``path`` stands for.
+
+    Raises:
+        UserError: None does.
+    """
+    known = {Path(row.file).suffix: name for name, row in LANGUAGES.items()}
+    if path.suffix not in known:
+        raise UserError(
+            f"{path}: the suffix tells no language; name it with --language, as in --language python"
+        )
+    return known[path.suffix]

@@ -21,9 +21,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from opencoder.errors import DependencyError, InfraError
+from sandbox import reaper
 from sandbox.api import Guarantee, Program, Result
-from sandbox.guard import wire
-from sandbox.jobs import Capture, Ended, encode_job, limit_table, to_result, wall_deadline_s
+from sandbox.collect import Collector
+from sandbox.guard import rootfs, wire
+from sandbox.jobs import Capture, encode_job, limit_table, to_result, wall_deadline_s
+from sandbox.languages import needs_installed
 
 _READY_S = 60.0
 _CHUNK = 1 << 16
@@ -46,7 +49,11 @@ def _host_view() -> dict[str, object]:
     prefix = os.path.realpath(sys.base_prefix)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     pure = sysconfig.get_path("purelib", vars={"base": sys.base_prefix})
-    hidden = {os.path.realpath(pure), f"/usr/local/lib/{version}/dist-packages", "/usr/lib/python3/dist-packages"}
+    hidden = {
+        os.path.realpath(pure),
+        f"/usr/local/lib/{version}/dist-packages",
+        "/usr/lib/python3/dist-packages",
+    }
     packages: dict[str, str] = {}
     for name in _PACKAGES:
         spec = importlib.util.find_spec(name)
@@ -68,24 +75,20 @@ class NamespaceRun:
         self._number = number
         self._program = program
         self._ended: asyncio.Future[Result] = self._loop.create_future()
-        self._usage: asyncio.Future[float] | None = None
+        self._got = Collector(program.limits.output_bytes)
         self._frames = wire.Frames()
-        self._report: dict[str, Any] = {}
-        self._files: dict[str, bytes] = {}
-        self._killed = ""
         self._captures: dict[int, Capture] = {}
         self._began = time.monotonic()
         self._open(program)
 
     def _open(self, program: Program) -> None:
-        limit = program.limits.output_bytes
-        self._stdout, self._stderr = Capture(limit), Capture(limit)
+        job = encode_job(program, home=self._owner.make_home(self._number))
         out_read, out_write = os.pipe2(os.O_CLOEXEC)
         err_read, err_write = os.pipe2(os.O_CLOEXEC)
         self._status, status = socket.socketpair()
         self._channel, channel = socket.socketpair()
         sent = [
-            _memory_file("job", encode_job(program)),
+            _memory_file("job", job),
             _memory_file("payload", program.payload),
             _memory_file("stdin", program.stdin),
             out_write,
@@ -94,12 +97,18 @@ class NamespaceRun:
         try:
             message = {"op": "start", "id": self._number, "limits": limit_table(program.limits)}
             self._owner.tell(message, [*sent, status.fileno(), channel.fileno()])
+        except InfraError:
+            for fd in (out_read, err_read):
+                os.close(fd)
+            self._status.close()
+            self._channel.close()
+            raise
         finally:
             for fd in sent:
                 os.close(fd)
             status.close()
             channel.close()
-        for fd, capture in ((out_read, self._stdout), (err_read, self._stderr)):
+        for fd, capture in ((out_read, self._got.stdout), (err_read, self._got.stderr)):
             os.set_blocking(fd, False)
             self._captures[fd] = capture
             self._loop.add_reader(fd, self._read_stream, fd)
@@ -117,7 +126,7 @@ class NamespaceRun:
         if not data:
             self._loop.remove_reader(fd)
             return False
-        if self._captures[fd].feed(data) and not self._killed:
+        if self._captures[fd].feed(data) and not self._got.killed:
             self._stop("output")
         return True
 
@@ -132,17 +141,11 @@ class NamespaceRun:
             self._loop.remove_reader(self._status)
             return False
         for kind, payload in self._frames.feed(data):
-            if kind == wire.RESULT:
-                self._report = json.loads(payload)
-            elif kind == wire.FILE:
-                size = int.from_bytes(payload[:4], "little")
-                self._files[payload[4 : 4 + size].decode()] = payload[4 + size :]
-            elif kind == wire.USAGE and self._usage is not None and not self._usage.done():
-                self._usage.set_result(float(payload))
+            self._got.take(kind, payload)
         return True
 
     def _stop(self, reason: str) -> None:
-        self._killed = self._killed or reason
+        self._got.killed = self._got.killed or reason
         try:
             self._status.send(wire.frame(wire.KILL))
         except OSError:
@@ -150,7 +153,7 @@ class NamespaceRun:
 
     def _too_late(self) -> None:
         """The warden missed its own deadline: end the warden, and with it all of the namespace."""
-        self._killed = self._killed or "wall"
+        self._got.killed = self._got.killed or "wall"
         try:
             self._owner.tell({"op": "kill", "id": self._number}, [])
         except InfraError:
@@ -168,17 +171,8 @@ class NamespaceRun:
             pass
         self._loop.remove_reader(self._status)
         self._status.close()
-        if self._usage is not None and not self._usage.done():
-            self._usage.set_result(float(counted.get("cpu_s", 0.0)))
-        ended = Ended(
-            report=self._report,
-            stdout=self._stdout,
-            stderr=self._stderr,
-            killed=self._killed,
-            files=self._files,
-            wall_s=time.monotonic() - self._began,
-            **{k: v for k, v in counted.items() if k not in ("id", "status")},
-        )
+        numbers = {k: v for k, v in counted.items() if k not in ("id", "status")}
+        ended = self._got.ended(wall_s=time.monotonic() - self._began, **numbers)
         if not self._ended.done():
             self._ended.set_result(
                 to_result(ended, backend=self._owner.name, guarantee=self._owner.guarantee)
@@ -202,13 +196,13 @@ class NamespaceRun:
         """Return the CPU seconds used so far by all of its processes."""
         if self._ended.done():
             return self._ended.result().cpu_s
-        if self._usage is None or self._usage.done():
-            self._usage = self._loop.create_future()
-            try:
-                self._status.send(wire.frame(wire.ASK_USAGE))
-            except OSError:
-                pass  # ended just now; ``finish`` answers
-        return await asyncio.shield(self._usage)
+        return await self._got.usage(self._ask_usage)
+
+    def _ask_usage(self) -> None:
+        try:
+            self._status.send(wire.frame(wire.ASK_USAGE))
+        except OSError:
+            pass  # ended just now; ``finish`` answers
 
     def kill(self) -> None:
         """End all of its processes now."""
@@ -228,33 +222,40 @@ class NamespaceRun:
 class NamespaceSandbox:
     """Programs in fresh namespaces on this host.
 
-    Args:
-        isolate: False gives plain child processes without any boundary (the ``process`` backend).
+    Attributes:
+        guarantee: ``full``, or ``reduced`` where no cgroup can be had.
+        note: Why there is no cgroup, or empty.
     """
 
     name = "namespace"
     image_digest = ""
+    # Whether programs get namespaces; without, they are plain child processes (``sandbox.process``).
+    _isolate = True
 
     def __init__(self) -> None:
         self.guarantee = Guarantee.REDUCED
         self.note = ""
+        self._booting = asyncio.Lock()
         self._runs: dict[int, NamespaceRun] = {}
         self._next = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
 
     async def __aenter__(self) -> Self:
+        reaper.reap_groups()
+        reaper.reap_folders()
         await self._boot()
         return self
 
     async def _boot(self) -> None:
         control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._staging = tempfile.TemporaryDirectory(prefix="opencoder-root-", ignore_cleanup_errors=True)
+        self._staging = Path(tempfile.mkdtemp(prefix=f"{reaper.FOLDER_PREFIX}{reaper.owner()}-"))
+        self._group = f"{reaper.GROUP_PREFIX}{reaper.owner()}-{os.urandom(4).hex()}"
         config = {
             "control": inner.fileno(),
-            "isolate": True,
-            "group": f"opencoder-{os.getpid()}-{os.urandom(4).hex()}",
-            "staging": self._staging.name,
+            "isolate": self._isolate,
+            "group": self._group,
+            "staging": str(self._staging),
             "guard": str(Path(__file__).parent),
             **_host_view(),
         }
@@ -278,16 +279,27 @@ class NamespaceSandbox:
         except TimeoutError:
             ready = {"error": f"the launcher did not answer within {_READY_S:.0f} s"}
         if not ready.get("ready"):
-            control.close()
-            self._process.kill()
-            self._process.wait()
+            self._control = control
+            self._release(kill=True)
+            reaper.remove_tree(self._staging)
             raise DependencyError(
-                f"no namespaces here: {ready.get('error', 'the launcher ended')}", repair="opencoder sandbox doctor"
+                f"no namespaces here: {ready.get('error', 'the launcher ended')}",
+                repair="opencoder sandbox doctor",
             )
-        self.guarantee = Guarantee.FULL if ready["capped"] else Guarantee.REDUCED
+        self.guarantee = self._level(capped=ready["capped"])
         self.note = ready["note"]
         self._control = control
         loop.add_reader(control, self._hear)
+
+    def _level(self, *, capped: bool) -> Guarantee:
+        return Guarantee.FULL if capped else Guarantee.REDUCED
+
+    def make_home(self, number: int) -> str:
+        """Return the home folder of program ``number`` as its warden sees it."""
+        return rootfs.HOME
+
+    def drop_home(self, number: int) -> None:
+        """Take note that program ``number`` is gone; behind a boundary its folder went with it."""
 
     def _hear(self) -> None:
         if self._control is None:
@@ -306,6 +318,7 @@ class NamespaceSandbox:
             run = self._runs.pop(message["id"], None)
             if run is not None:
                 run.finish(message)
+                self.drop_home(message["id"])
 
     def _lost(self) -> None:
         """The zygote is gone, and with it (parent-death signal) every warden and program."""
@@ -313,16 +326,19 @@ class NamespaceSandbox:
         runs, self._runs = self._runs, {}
         for run in runs.values():
             run.finish({"error": "the launcher ended"})
+        reaper.remove_tree(self._staging)
 
-    def _release(self) -> None:
+    def _release(self, *, kill: bool = False) -> None:
         if self._control is not None:
             asyncio.get_running_loop().remove_reader(self._control)
             self._control.close()
             self._control = None
         if self._process is not None:
-            self._process.wait()
+            if kill:
+                self._process.kill()
+            if self._process.wait() != 0:
+                reaper.remove_group(self._group)  # it could not do so itself
             self._process = None
-        self._staging.cleanup()
 
     def tell(self, message: dict[str, Any], fds: list[int]) -> None:
         """Send one command to the zygote.
@@ -339,8 +355,10 @@ class NamespaceSandbox:
 
     async def start(self, program: Program) -> NamespaceRun:
         """Start ``program`` (see :class:`sandbox.api.Sandbox`)."""
-        if self._control is None:
-            await self._boot()
+        needs_installed(program.language)
+        async with self._booting:
+            if self._control is None:
+                await self._boot()
         self._next += 1
         run = NamespaceRun(self, self._next, program)
         self._runs[self._next] = run

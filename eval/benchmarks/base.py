@@ -127,18 +127,22 @@ class Benchmark(Protocol):
     @property
     def name(self) -> str:
         """The name on the command line."""
+        ...
 
     @property
     def num_tasks(self) -> int:
         """Number of tasks in the default window."""
+        ...
 
     @property
     def languages(self) -> tuple[str, ...]:
         """Languages that solutions are written in."""
+        ...
 
     @property
     def file(self) -> DataFile:
         """The data file."""
+        ...
 
     def load(self, preset: Preset | None = None) -> Dataset:
         """Read the tasks, those of the preset's window.
@@ -147,12 +151,15 @@ class Benchmark(Protocol):
             DataError: The file has other content than the pinned one.
             DependencyError: No source has the file.
         """
+        ...
 
     def prompt(self, task: Task, preset: Preset) -> PromptParts:
         """Return what a model is asked."""
+        ...
 
     def suites(self, task: Task) -> Suites:
         """Return what a solution is checked by."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)

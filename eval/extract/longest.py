@@ -39,7 +39,15 @@ _TOKEN = re.compile(
 _FIRST_WORD = re.compile(r"(?:[ \t\f\r]|\\\r?\n)*+(@|[A-Za-z]+\b)")
 _COMPOUND = frozenset({"if", "for", "while", "try", "with", "def", "class", "async", "match", "@"})
 _CLAUSE = frozenset({"else", "elif", "except", "finally"})
+_TRY_CLAUSE = frozenset({"except", "finally"})
 _BLANK = " \t\f\r"
+_TAB_WIDTH = 8
+
+# Python's own limit of nested brackets.
+_MAX_DEPTH = 200
+
+# A logical line of more lines than this is looked at before it has ended, and again whenever it has doubled.
+_FIRST_CHECK = 30
 
 
 def parses(source: str) -> bool:
@@ -91,10 +99,17 @@ def _error_line(source: str) -> int | None:
 
 @dataclass(slots=True)
 class _Logical:
-    """One logical line: the first line after it, and whether a block or another clause may follow."""
+    """One logical line.
+
+    Args:
+        end: The first line after it.
+        is_header: Whether it ends with a colon, so that a block must follow.
+        is_compound: Whether a block or another clause may follow.
+    """
 
     end: int
-    opens: bool
+    is_header: bool
+    is_compound: bool
 
 
 class _Spans:
@@ -124,16 +139,15 @@ class _Spans:
             self.tight[start] = self.tight[start + 1]
             return
         end = start + 1 if self._is_comment(start) else self._statement(start)
-        if end is None:
-            return
-        # A statement ends with a blank line only after a backslash; it may then need one more line.
-        whole = self._lines[end - 1].strip(_BLANK) or parses(
-            self._text[self._starts[start] : self._starts[end] - 1]
-        )
-        least = end if whole else end + 1
-        if self.reach[end] >= least:
+        if end is not None:
             self.reach[start] = self.reach[end]
-            self.tight[start] = self.tight[end] or least
+            self.tight[start] = self.tight[end] or end + self._lacks_newline(start, end)
+
+    def _lacks_newline(self, start: int, end: int) -> bool:
+        """Whether the lines need one more to parse because a backslash and a blank line end them."""
+        if self._lines[end - 1].strip(_BLANK):
+            return False
+        return not parses(self._text[self._starts[start] : self._starts[end] - 1])
 
     def _is_comment(self, index: int) -> bool:
         return self._lines[index].lstrip(_BLANK).startswith("#") and "\0" not in self._lines[index]
@@ -149,7 +163,9 @@ class _Spans:
             end = ends[-1]
             bad = _error_line(self._text[self._starts[start] : self._starts[end]])
             if bad is None:
-                return end
+                if self.reach[end] > end or not self._lacks_newline(start, end):
+                    return end
+                bad = 0
             # Nothing that holds the offending line can be saved by cutting later lines, so go back to the
             # last logical line before it; an error without a line, or beyond the end, costs one step.
             ends.pop()
@@ -159,29 +175,46 @@ class _Spans:
         return None
 
     def _extent(self, start: int) -> list[int]:
-        """Return the ends of the logical lines that can belong to the statement starting at ``start``."""
-        first = self._logical_line(start)
-        if first is None:
-            return []
-        ends = [first.end]
-        compound = first.opens
-        decorated = self._first_word(start) == "@"
-        while compound:
-            index = ends[-1]
+        """Return where the statement that starts at ``start`` may end, nearest first.
+
+        That is behind each logical line that can belong to it, but not where a block, a clause of ``try``
+        or a decorated definition must follow.
+        """
+        ends: list[int] = []
+        open_tries: list[int] = []
+        index = start
+        decorated = compound = True
+        while compound and index < len(self._lines):
+            word = self._first_word(index)
+            indented = index > start and self._lines[index][0] in " \t\f\\"
+            if not (indented or decorated or word in _CLAUSE):
+                break
+            line = self._logical_line(index)
+            if line is None:
+                break
+            # A backslash before a blank or a comment is a line of nothing.
+            if not indented or (word and self._lines[index][0] == "\\"):
+                decorated = word == "@"
+            self._follow_tries(index, word, open_tries)
+            if not (line.is_header or decorated or open_tries):
+                ends.append(line.end)
+            compound = line.is_compound or index > start
+            index = line.end
             while index < len(self._lines) and self._is_skipped(index):
                 index += 1
-            if index == len(self._lines):
-                break
-            indented = self._lines[index][0] in " \t\f\\"
-            if not (indented or decorated or self._first_word(index) in _CLAUSE):
-                break
-            following = self._logical_line(index)
-            if following is None:
-                break
-            if not indented:
-                decorated = self._first_word(index) == "@"
-            ends.append(following.end)
         return ends
+
+    def _follow_tries(self, index: int, word: str, open_tries: list[int]) -> None:
+        """Keep ``open_tries``, the indentations of ``try`` statements without a clause, up to date."""
+        line = self._lines[index]
+        lead = line[: len(line) - len(line.lstrip(" \t"))]
+        if line[len(lead)] in "\f\\":  # the indentation is not what it looks like
+            return
+        width = len(lead.expandtabs(_TAB_WIDTH))
+        while open_tries and open_tries[-1] > width - (word in _TRY_CLAUSE):
+            open_tries.pop()
+        if word == "try":
+            open_tries.append(width)
 
     def _is_skipped(self, index: int) -> bool:
         return not self._lines[index].strip(_BLANK) or self._is_comment(index)
@@ -200,6 +233,7 @@ class _Spans:
         position = self._starts[index]
         depth = 0
         last = ""
+        check_at = index + _FIRST_CHECK
         while match := _TOKEN.match(self._text, position):
             position = match.end()
             kind = match.lastgroup
@@ -207,16 +241,31 @@ class _Spans:
                 depth += 1
             elif kind == "close":
                 depth -= 1
-                if depth < 0:
-                    return None
             elif kind == "newline":
+                end = bisect_right(self._starts, position - 1)
                 if depth == 0:
-                    end = bisect_right(self._starts, position - 1)
-                    return _Logical(end, last == "colon" or self._first_word(index) in _COMPOUND)
+                    is_header = last == "colon"
+                    return _Logical(end, is_header, is_header or self._first_word(index) in _COMPOUND)
+                if end > check_at:
+                    if not self._may_go_on(index, end):
+                        return None
+                    check_at = index + 2 * (end - index)
                 continue
+            if not 0 <= depth <= _MAX_DEPTH:
+                return None
             if kind != "plain" or not _is_filler(match.group()):
                 last = kind or ""
         return None
+
+    def _may_go_on(self, start: int, end: int) -> bool:
+        """Whether a logical line with an open bracket is right so far (to give up on prose early)."""
+        try:
+            ast.parse(self._text[self._starts[start] : self._starts[end]])
+        except SyntaxError as error:
+            return "never closed" in error.msg or (error.lineno or end) >= end - start
+        except (MemoryError, RecursionError, ValueError):
+            return False
+        return True
 
 
 def _is_filler(token: str) -> bool:

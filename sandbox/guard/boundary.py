@@ -44,12 +44,13 @@ def make_scratch() -> None:
         os.mkdir(f"{rootfs.HOME}/{name}", 0o700)
 
 
-def set_rlimits(limits: dict[str, Any], *, capped: bool) -> None:
+def set_rlimits(limits: dict[str, Any], *, capped: bool, others: int = 0) -> None:
     """Set the per-process limits of the program.
 
     Args:
         limits: The limits of the job.
         capped: Whether a cgroup caps memory and processes; rlimits stand in where there is none.
+        others: Threads that count against the user's limit and are not the program's.
     """
     _rlimit(resource.RLIMIT_CORE, 0)
     _rlimit(resource.RLIMIT_FSIZE, int(limits["disk_mb"]) << 20)
@@ -59,7 +60,7 @@ def set_rlimits(limits: dict[str, Any], *, capped: bool) -> None:
     if space is not None:
         _rlimit(resource.RLIMIT_AS, int(space) << 20)
     if not capped:
-        _rlimit(resource.RLIMIT_NPROC, int(limits["pids"]))
+        _rlimit(resource.RLIMIT_NPROC, int(limits["pids"]) + others)
     if limits.get("cpu_s") is not None:
         _rlimit(resource.RLIMIT_CPU, int(limits["cpu_s"]) + 2)
 

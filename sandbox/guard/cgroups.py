@@ -65,6 +65,21 @@ def _candidates(mount: _Mount, own: str) -> list[str]:
     return folders[::-1] if mount.unified else folders
 
 
+def folders() -> list[str]:
+    """Return every folder in which :class:`Cgroups` may make its own, for whoever looks for leftovers."""
+    own = _own_paths()
+    out: list[str] = []
+    for mount in _mounts():
+        for name in ("",) if mount.unified else mount.controllers.intersection(_V1):
+            out += _candidates(mount, own.get(name, "/"))
+    return out
+
+
+def points() -> list[str]:
+    """Return where the hierarchies are mounted that :class:`Cgroups` may use."""
+    return [mount.point for mount in _mounts() if mount.unified or mount.controllers.intersection(_V1)]
+
+
 def _read(fd: int, name: str) -> str:
     handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=fd)
     try:
@@ -99,6 +114,7 @@ class Group:
     name: str
     parents: dict[str, int]
     folders: dict[str, int]
+    max_pids: int
     procs: list[int] = field(default_factory=list)
     clock: int = -1
 
@@ -113,6 +129,17 @@ class Group:
         if b"usage_usec" in text:
             return int(text.split(b"usage_usec ", 1)[1].split(b"\n", 1)[0]) / 1e6
         return int(text) / 1e9
+
+    def hold(self) -> None:
+        """Refuse every further fork in the group."""
+        _write(self.folders[self._pids_folder()], "pids.max", "0")
+
+    def release(self) -> None:
+        """Allow forks again, up to the cap."""
+        _write(self.folders[self._pids_folder()], "pids.max", str(self.max_pids))
+
+    def _pids_folder(self) -> str:
+        return "unified" if "unified" in self.folders else "pids"
 
     def usage(self) -> Usage:
         """Return the totals; call it when all processes have ended."""
@@ -162,6 +189,34 @@ def _remove(parent: int, name: str) -> bool:
         else:
             return True
     return False
+
+
+def own_group() -> Group | None:
+    """Return the group that this process is in, to be read only; None where its files cannot be seen."""
+    mounts, own = _mounts(), _own_paths()
+    group = Group("", {}, {}, max_pids=0)
+    try:
+        if any("cpuacct" in mount.controllers for mount in mounts):
+            for controller in _V1:
+                group.folders[controller] = _open_own(mounts, controller, own.get(controller, "/"))
+            group.clock = os.open(
+                "cpuacct.usage", os.O_RDONLY | os.O_CLOEXEC, dir_fd=group.folders["cpuacct"]
+            )
+        else:
+            group.folders["unified"] = _open_own(mounts, "", own.get("", "/"))
+            group.clock = os.open("cpu.stat", os.O_RDONLY | os.O_CLOEXEC, dir_fd=group.folders["unified"])
+        group.usage()
+    except OSError:
+        return None
+    return group
+
+
+def _open_own(mounts: list[_Mount], controller: str, own: str) -> int:
+    for mount in mounts:
+        if controller in mount.controllers or (not controller and mount.unified):
+            inside = own.removeprefix(mount.root) if mount.root != "/" else own
+            return os.open(f"{mount.point}/{inside}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    raise OSError(f"no group of the {controller or 'unified'} controller is visible")
 
 
 class Cgroups:
@@ -225,8 +280,9 @@ class Cgroups:
         for controller, parent in self._folders.items():
             os.mkdir(name, dir_fd=parent)
             folders[controller] = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=parent)
-        group = Group(name, dict(self._folders), folders)
-        memory, pids = str(int(limits["memory_mb"]) << 20), str(int(limits["pids"]) + 1)
+        # One more for the warden.
+        group = Group(name, dict(self._folders), folders, max_pids=int(limits["pids"]) + 1)
+        memory, pids = str(int(limits["memory_mb"]) << 20), str(group.max_pids)
         if "unified" in folders:
             fd = folders["unified"]
             _write(fd, "memory.max", memory)

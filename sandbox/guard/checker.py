@@ -7,18 +7,20 @@ verdict for the supervisor. Options:
 ``setup``        trusted code to run first, such as the helper functions that a prompt defines
 ``entry_point``  the function that ``check`` is called with; empty when the code is a list of assertions
 ``names``        names that the test code takes from the solution
+``modules``      modules that the test code uses without importing them
 """
 
 from __future__ import annotations
 
 import builtins
+import importlib
 import json
 import os
 from collections.abc import Callable
 from typing import Any
 
 from . import plain, wire
-from .solution import ANSWER, REQUEST
+from .solution import ANSWER, GETATTR, REQUEST, SETATTR
 
 VERDICT = b"v"
 
@@ -29,6 +31,30 @@ class RemoteError(Exception):
 
 class ChannelClosed(BaseException):
     """The solution ended; not an ``Exception``, so that test code does not swallow it."""
+
+
+class RemoteObject:
+    """Stands for an object that stays with the solution: attributes are fetched and set there.
+
+    It has no ``==`` of its own, so that nothing but itself is ever equal to it.
+    """
+
+    def __init__(self, remote: Remote, handle: plain.Handle) -> None:
+        self.__dict__.update(_remote=remote, _handle=handle)
+
+    def __getattr__(self, name: str) -> Any:
+        """Fetch an attribute; a method comes back as an object that can be called."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._remote.function(GETATTR)(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute on the solution's side."""
+        self._remote.function(SETATTR)(self, name, value)
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """Call the object on the solution's side."""
+        return self._remote.function(self._handle)(*arguments, **keywords)
 
 
 class Remote:
@@ -49,7 +75,7 @@ class Remote:
         return call
 
     def _call(self, target: object, arguments: list[Any], keywords: dict[str, Any]) -> Any:
-        request = _encode_request([_reference(target), _reference(arguments), _reference(keywords)])
+        request = plain.encode([_reference(target), _reference(arguments), _reference(keywords)])
         view = memoryview(wire.frame(REQUEST, request))
         while view:
             view = view[os.write(self._channel, view) :]
@@ -57,9 +83,20 @@ class Remote:
         if kind != ANSWER:
             raise _exception(payload.decode("utf-8", "replace"))
         size = int.from_bytes(payload[:4], "little")
-        value = plain.decode(payload[4 : 4 + size])
+        value = self._adopt(plain.decode(payload[4 : 4 + size]))
         if payload[4 + size :]:
-            _update(arguments, plain.decode(payload[4 + size :]))
+            _update(arguments, self._adopt(plain.decode(payload[4 + size :])))
+        return value
+
+    def _adopt(self, value: Any) -> Any:
+        """Put remote objects in the place of handles."""
+        kind = type(value)
+        if kind is plain.Handle:
+            return RemoteObject(self, value)
+        if kind in (list, tuple, set, frozenset):
+            return kind(self._adopt(item) for item in value)
+        if kind is dict:
+            return {self._adopt(k): self._adopt(v) for k, v in value.items()}
         return value
 
     def _receive(self) -> tuple[bytes, bytes]:
@@ -74,6 +111,8 @@ class Remote:
 def _reference(value: Any) -> Any:
     """Write handles so that the other side finds its objects again."""
     kind = type(value)
+    if kind is RemoteObject:
+        value, kind = value._handle, plain.Handle
     if kind is plain.Handle:
         return plain.handle(value.number, value.type_name)
     if kind in (list, tuple, set, frozenset):
@@ -81,10 +120,6 @@ def _reference(value: Any) -> Any:
     if kind is dict:
         return {_reference(k): _reference(v) for k, v in value.items()}
     return value
-
-
-def _encode_request(request: list[Any]) -> bytes:
-    return plain.encode(request)
 
 
 def _update(arguments: list[Any], after: Any) -> None:
@@ -118,6 +153,8 @@ def run(job: dict[str, Any], channel: int) -> None:
         namespace: dict[str, Any] = {"__name__": "checker", "__builtins__": builtins}
         if options.get("setup"):
             exec(compile(options["setup"], "<setup>", "exec", dont_inherit=True), namespace)
+        for name in options.get("modules", ()):
+            namespace[name] = importlib.import_module(name)
         for name in options.get("names", ()):
             namespace[name] = remote.function(name)
         exec(compile(job["source"], "<tests>", "exec", dont_inherit=True), namespace)

@@ -12,14 +12,11 @@ import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from . import boundary, kernel, rootfs
+from . import boundary, descendants, kernel, rootfs
 
-WORK = f"{rootfs.HOME}/work"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {
     "PATH": _PATH,
-    "HOME": WORK,
-    "TMPDIR": "/tmp",  # noqa: S108  (inside the boundary, where /tmp is the program's own)
     "LANG": "C.UTF-8",
     "LC_ALL": "C.UTF-8",
     "USER": "sandbox",
@@ -31,6 +28,16 @@ ENVIRONMENT = {
 STREAMS = ("stdin", "stdout", "stderr")
 
 
+def environment(job: dict[str, Any]) -> dict[str, str]:
+    """Return the whole environment of the program: nothing is inherited.
+
+    Behind a boundary /tmp is the program's own; elsewhere its own folder stands in.
+    """
+    home = job["home"]
+    folders = {"HOME": f"{home}/work", "TMPDIR": "/tmp" if home == rootfs.HOME else f"{home}/tmp"}
+    return {**ENVIRONMENT, **folders, **job["env"]}
+
+
 def start(job: dict[str, Any], phase: str, fds: dict[str, int], *, capped: bool, isolate: bool) -> int:
     """Fork the program of ``phase`` (``compile`` or ``run``); returns its pid, in the parent only."""
     pid = os.fork()
@@ -39,7 +46,7 @@ def start(job: dict[str, Any], phase: str, fds: dict[str, int], *, capped: bool,
     code = 127
     try:
         _prepare(job, fds, capped=capped, isolate=isolate)
-        code = _run(job, phase, fds)
+        code = _run(job, phase, fds, environment(job))
     except OSError as error:
         os.write(2, f"cannot start: {error}\n".encode())
     finally:
@@ -64,24 +71,24 @@ def _prepare(job: dict[str, Any], fds: dict[str, int], *, capped: bool, isolate:
     os.closerange(low, 1 << 16)
     with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
         file.write("1000")  # the kernel ends the program before the warden
-    os.chdir(job.get("cwd") or WORK)
+    os.chdir(f"{job['home']}/work")
     os.umask(0o022)
-    boundary.set_rlimits(job["limits"], capped=capped)
+    others = 0 if isolate or capped else descendants.threads_of_user()
+    boundary.set_rlimits(job["limits"], capped=capped, others=others)
     if isolate:
         boundary.give_up_privileges()
 
 
-def _run(job: dict[str, Any], phase: str, fds: dict[str, int]) -> int:
-    environment = {**ENVIRONMENT, **job["env"]}
+def _run(job: dict[str, Any], phase: str, fds: dict[str, int], env: dict[str, str]) -> int:
     argv = job["compile"] if phase == "compile" else job["run"]
     if argv is not None:
         for fd in (fds["channel"], fds["payload"]):
             if fd > 2:
                 os.close(fd)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        os.execvpe(argv[0], [*argv, *job["args"]] if phase == "run" else argv, environment)
+        os.execvpe(argv[0], [*argv, *job["args"]] if phase == "run" else argv, env)
     os.environ.clear()
-    os.environ.update(environment)
+    os.environ.update(env)
     return _run_python(job, fds)
 
 
@@ -89,7 +96,7 @@ def _run_python(job: dict[str, Any], fds: dict[str, int]) -> int:
     """Run a Python role in this interpreter, which was forked warm."""
     from . import checker, solution
 
-    path = f"{job.get('cwd') or WORK}/{job['filename']}"
+    path = f"{job['home']}/work/{job['filename']}"
     sys.argv = [path, *job["args"]]
     sys.path[:] = [os.path.dirname(path), *(entry for entry in sys.path if entry)]
     _reopen_streams()

@@ -1,8 +1,8 @@
 """The system-call filter, as one table and two forms: BPF for our launchers, JSON for a container engine.
 
-Everything is allowed but what the table names: calls that act on other processes, on namespaces, mounts,
-clocks, keys, modules and devices, and young kernel interfaces with a record of bugs (io_uring, userfaultfd,
-bpf). Foreign architectures (32-bit calls, x32) are refused as a whole.
+Everything is allowed but what the table names: calls that act on other processes and their limits, on
+namespaces, mounts, clocks, keys, modules and devices, and young kernel interfaces with a record of bugs
+(io_uring, userfaultfd, bpf). Foreign architectures (32-bit calls, x32) are refused as a whole.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ _CLONE = (56, 220)
 _CLONE3 = (435, 435)
 _UNSHARE = (272, 97)
 _SOCKET = (41, 198)
+_PRLIMIT = (302, 261)
 
 # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK (name look-ups use it); no packet, vsock, bluetooth … sockets.
 _FAMILIES = (1, 2, 10, 16)
@@ -124,6 +125,9 @@ def bpf(machine: str = kernel.MACHINE) -> bytes:
     for call in (_CLONE, _UNSHARE):
         out += [_op(_JUMP_EQ, call[column], 0, 4), _op(_LOAD, _OFFSET_ARG0)]
         out += [_op(_JUMP_SET, _NAMESPACE_FLAGS, 0, 1), _refuse(), allow]
+    # Limits of other processes: a CPU limit of 0 s would end the warden, whose user id the program has.
+    out += [_op(_JUMP_EQ, _PRLIMIT[column], 0, 4), _op(_LOAD, _OFFSET_ARG0)]
+    out += [_op(_JUMP_EQ, 0, 1, 0), _refuse(), allow]
     out += [_op(_JUMP_EQ, _SOCKET[column], 0, len(_FAMILIES) + 3), _op(_LOAD, _OFFSET_ARG0)]
     for index, family in enumerate(_FAMILIES):
         out.append(_op(_JUMP_EQ, family, len(_FAMILIES) - index, 0))
@@ -144,6 +148,8 @@ def engine_profile() -> dict[str, object]:
         {"names": sorted(REFUSED), "action": "SCMP_ACT_ERRNO", "errnoRet": _EPERM},
         {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": _ENOSYS},
     ]
+    other = {"index": 0, "value": 0, "op": "SCMP_CMP_NE"}
+    rules.append({"names": ["prlimit64"], "action": "SCMP_ACT_ERRNO", "errnoRet": _EPERM, "args": [other]})
     for flag in range(32):
         if _NAMESPACE_FLAGS >> flag & 1:
             mask = {"index": 0, "value": 1 << flag, "valueTwo": 1 << flag, "op": "SCMP_CMP_MASKED_EQ"}

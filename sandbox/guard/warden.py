@@ -12,11 +12,11 @@ import select
 import signal
 import stat
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from . import rootfs, wire
+from . import wire
 
 _MAX_WAIT_S = 0.5
 _MIN_WAIT_S = 0.02
@@ -34,6 +34,16 @@ class Link(Protocol):
 
     def send(self, data: bytes) -> None:
         """Send frames."""
+
+
+class Relay(Protocol):
+    """Streams that the warden carries for the program while it runs."""
+
+    def interest(self) -> dict[int, int]:
+        """Return the descriptors to poll, each with the events awaited."""
+
+    def serve(self, ready: dict[int, int]) -> str:
+        """Move bytes; returns why the program must end, or ''."""
 
 
 @dataclass
@@ -60,7 +70,8 @@ class Warden:
         cpu_s: The CPU clock of the program's processes.
         kill_all: Kills every process of the program.
         start: Forks the program for a phase and returns its pid.
-        others: More descriptors to poll, each with what to do when it is ready (relayed streams).
+        relay: The program's streams, where they go through the warden.
+        measure: What else the report says, asked when everything has ended.
     """
 
     job: dict[str, Any]
@@ -68,7 +79,8 @@ class Warden:
     cpu_s: Callable[[], float]
     kill_all: Callable[[], None]
     start: Callable[[str], int]
-    others: dict[int, Callable[[], None]] = field(default_factory=dict)
+    relay: Relay | None = None
+    measure: Callable[[], dict[str, Any]] = dict
 
     def run(self) -> None:
         """Run all phases and send the result."""
@@ -81,18 +93,19 @@ class Warden:
                 phase = "run"
         if phase == "run":
             ending = self._phase(phase, float(limits["wall_s"]), limits.get("cpu_s"))
+        home = self.job["home"]
         for name in self.job["fetch"]:
-            data = read_file(f"{rootfs.HOME}/work", name, int(limits["result_bytes"]))
-            if data is not None:
-                raw = name.encode()
-                self.link.send(wire.frame(wire.FILE, len(raw).to_bytes(4, "little") + raw + data))
+            header = len(name.encode()).to_bytes(4, "little") + name.encode()
+            for part in read_file(f"{home}/work", name, int(limits["result_bytes"])):
+                self.link.send(wire.frame(wire.FILE, header + part))
         report = {
             "phase": phase,
             "exit_code": ending.exit_code,
             "signal": ending.signal,
             "reason": ending.reason,
             "wall_s": ending.wall_s,
-            "disk_full": disk_full(rootfs.HOME),
+            "disk_full": disk_full(home),
+            **self.measure(),
         }
         self.link.send(wire.frame(wire.RESULT, json.dumps(report).encode()))
 
@@ -101,9 +114,6 @@ class Warden:
         pid = self.start(phase)
         ending = Ending()
         pidfd = os.pidfd_open(pid)
-        poller = select.poll()
-        for fd in (pidfd, self.link.fileno(), *self.others):
-            poller.register(fd, select.POLLIN)
         try:
             while True:
                 wait = began + wall_s - time.monotonic()
@@ -116,7 +126,7 @@ class Warden:
                 if wait <= 0:
                     ending.reason = "wall"
                     break
-                ready = {fd for fd, _ in poller.poll(max(1, int(min(wait, _MAX_WAIT_S) * 1000)))}
+                ready = self._poll(pidfd, min(wait, _MAX_WAIT_S))
                 self._answer(ready, ending)
                 if ending.reason or pidfd in ready:
                     break
@@ -133,11 +143,19 @@ class Warden:
         self.kill_all()
         return ending
 
-    def _answer(self, ready: set[int], ending: Ending) -> None:
+    def _poll(self, pidfd: int, wait_s: float) -> dict[int, int]:
+        poller = select.poll()
+        poller.register(pidfd, select.POLLIN)
+        poller.register(self.link.fileno(), select.POLLIN)
+        if self.relay is not None:
+            for fd, events in self.relay.interest().items():
+                poller.register(fd, events)
+        return dict(poller.poll(max(1, int(wait_s * 1000))))
+
+    def _answer(self, ready: dict[int, int], ending: Ending) -> None:
         """Serve the supervisor and the relayed streams."""
-        for fd, act in self.others.items():
-            if fd in ready:
-                act()
+        if self.relay is not None:
+            ending.reason = self.relay.serve(ready)
         if self.link.fileno() in ready:
             for command in self.link.commands():
                 if command == wire.KILL:
@@ -147,7 +165,13 @@ class Warden:
 
 
 def reap_namespace() -> None:
-    """Kill everything in the namespace of this PID 1 and wait until it is gone."""
+    """Kill everything in the namespace of this PID 1 and wait until it is gone.
+
+    Raises:
+        RuntimeError: This process is not PID 1: the signal would reach every process of the machine.
+    """
+    if os.getpid() != 1:
+        raise RuntimeError("not PID 1 of a namespace")
     try:
         os.kill(-1, signal.SIGKILL)
     except ProcessLookupError:
@@ -160,21 +184,28 @@ def reap_namespace() -> None:
 
 
 def disk_full(folder: str) -> bool:
-    """Tell whether the file system is out of blocks or inodes."""
+    """Tell whether the file system mounted on ``folder`` is out of blocks or inodes.
+
+    A folder of a larger file system, which others fill too, says nothing of the program.
+    """
+    if not os.path.ismount(folder):
+        return False
     state = os.statvfs(folder)
     return state.f_bfree == 0 or (state.f_files > 0 and state.f_ffree == 0)
 
 
-def read_file(folder: str, name: str, limit: int) -> bytes | None:
-    """Read a regular file below ``folder`` without following any link; None when there is none such.
+def read_file(folder: str, name: str, limit: int) -> Iterator[bytes]:
+    """Read a regular file below ``folder`` in parts, without following any link; no part if there is none such.
 
-    At most ``limit`` bytes are read, whatever the file claims to hold (it may be sparse).
+    An empty file gives one empty part. At most ``limit`` bytes are read, whatever the file claims to hold (it
+    may be sparse).
     """
     parts = name.split("/")
     if any(part in ("", ".", "..") for part in parts):
-        return None
-    opened = [os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)]
+        return
+    opened: list[int] = []
     try:
+        opened.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC))
         for part in parts[:-1]:
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
             opened.append(os.open(part, flags, dir_fd=opened[-1]))
@@ -182,15 +213,15 @@ def read_file(folder: str, name: str, limit: int) -> bytes | None:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         opened.append(os.open(parts[-1], flags, dir_fd=opened[-1]))
         if not stat.S_ISREG(os.fstat(opened[-1]).st_mode):
-            return None
-        chunks: list[bytes] = []
-        left = limit
-        while left > 0 and (chunk := os.read(opened[-1], min(left, 1 << 20))):
-            chunks.append(chunk)
-            left -= len(chunk)
-        return b"".join(chunks)
+            return
+        data = os.read(opened[-1], min(limit, wire.PART))
+        yield data
+        while (
+            data and (limit := limit - len(data)) > 0 and (data := os.read(opened[-1], min(limit, wire.PART)))
+        ):
+            yield data
     except OSError:
-        return None
+        return
     finally:
         for fd in opened:
             os.close(fd)

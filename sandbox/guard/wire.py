@@ -11,15 +11,23 @@ STARTED = b"S"
 USAGE = b"U"
 RESULT = b"R"
 FILE = b"F"
-# relayed streams of a one-use container
-STDOUT = b"1"
-STDERR = b"2"
-CHANNEL = b"C"
-CHANNEL_END = b"E"
 # supervisor -> warden
-JOB = b"J"
 KILL = b"K"
 ASK_USAGE = b"u"
+# Where everything goes over one stream (a one-use container): the program's output, parts of its payload and
+# its stdin, the job that starts it, bytes of the channel in either direction, and how many of those the other
+# side has taken, as eight bytes. At most ``WINDOW`` bytes of the channel are under way each way.
+STDOUT = b"1"
+STDERR = b"2"
+PAYLOAD = b"P"
+STDIN = b"I"
+JOB = b"J"
+CHANNEL = b"C"
+TAKEN = b"T"
+
+WINDOW = 1 << 20
+# Longer data travels in parts of this size, so that no side has to hold all of it at once.
+PART = 1 << 18
 
 
 class FrameError(ValueError):

@@ -7,7 +7,6 @@ that nothing of one job is in the memory of the next.
 
 from __future__ import annotations
 
-import importlib
 import json
 import marshal
 import os
@@ -17,22 +16,13 @@ import socket
 import sys
 from typing import Any
 
-from . import boundary, kernel, program, rootfs, wire
+from . import boundary, descendants, kernel, program, rootfs, warm, wire
 from .cgroups import Cgroups, Group, Usage
 from .warden import Warden, reap_namespace, write_files
 
 FDS = ("job", "payload", "stdin", "stdout", "stderr", "status", "channel")
 _MAX_MESSAGE = 1 << 16
 _FIRST_HOST_UID = 2_000_000
-
-# What solutions import most; loaded once, shared by all forks.
-PRELOADED = (
-    "abc argparse array ast base64 bisect calendar cmath collections collections.abc contextlib copy csv "
-    "dataclasses datetime decimal enum fractions functools hashlib heapq inspect io itertools json logging math "
-    "multiprocessing operator os pathlib platform queue random re secrets shutil signal site socket statistics "
-    "string struct subprocess sys tempfile textwrap threading time traceback types typing unicodedata unittest "
-    "unittest.mock urllib.parse uuid warnings weakref zlib asyncio concurrent.futures"
-).split()
 
 
 class _StatusLink:
@@ -95,6 +85,8 @@ class Zygote:
             os.kill(pid, signal.SIGKILL)
         while self._jobs:
             self._forget(os.waitpid(-1, 0)[0])
+        if not self._isolate:
+            descendants.end()
         if self._cgroups:
             self._cgroups.close()
 
@@ -162,7 +154,10 @@ class Zygote:
     ) -> None:
         code = 1
         try:
-            kernel.die_with_parent(signal.SIGKILL)
+            if self._isolate:
+                kernel.die_with_parent(signal.SIGKILL)
+            else:
+                kernel.become_subreaper()  # and stay, if the zygote dies, to end the program
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._control.close()
@@ -173,12 +168,12 @@ class Zygote:
                 boundary.enter_namespaces(uid, gid, limits)
             with open(fds["job"], "rb", closefd=False) as file:
                 job = marshal.load(file)
-            write_files(program.WORK, {**job["files"], job["filename"]: job["source"]})
+            write_files(f"{job['home']}/work", {**job["files"], job["filename"]: job["source"]})
             Warden(
                 job,
                 link,
-                cpu_s=group.cpu_s if group else children_cpu_s,
-                kill_all=reap_namespace,
+                cpu_s=group.cpu_s if group else descendants.cpu_s,
+                kill_all=reap_namespace if self._isolate else lambda: end_descendants(group),
                 start=lambda phase: program.start(
                     job, phase, fds, capped=group is not None, isolate=self._isolate
                 ),
@@ -194,6 +189,8 @@ class Zygote:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
+            if pid not in self._jobs:
+                continue  # an orphan whose warden was killed
             job_id, usage = self._forget(pid)
             self._tell(
                 {
@@ -207,50 +204,46 @@ class Zygote:
             )
 
     def _forget(self, pid: int) -> tuple[int, Usage]:
+        if pid not in self._jobs:
+            return -1, Usage()
         job_id, group = self._jobs.pop(pid)
         del self._pids[job_id]
         usage = Usage()
+        if not self._isolate:
+            descendants.end(keep=self._jobs)  # what a warden that was killed has left behind
         if group:
             usage = group.usage()
             group.remove()
         return job_id, usage
 
 
-def children_cpu_s() -> float:
-    """CPU seconds of every process of this PID namespace but this one, ended children included."""
-    ticks = 0
-    for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) != os.getpid():
-            try:
-                with open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as file:
-                    fields = file.read().rpartition(")")[2].split()
-            except OSError:
-                continue
-            ticks += sum(int(value) for value in fields[11:15])
-    times = os.times()
-    return ticks / os.sysconf("SC_CLK_TCK") + times.children_user + times.children_system
+def end_descendants(group: Group | None) -> None:
+    """Kill everything below this process, where no PID namespace does it."""
+    if group:
+        group.hold()  # what cannot fork cannot outrun the search
+    descendants.end()
+    if group:
+        group.release()
 
 
-def preload() -> None:
-    """Import what programs use most, and give them the names that ``site`` adds."""
-    for name in PRELOADED:
-        try:
-            importlib.import_module(name)
-        except ImportError:
-            continue
-    site = importlib.import_module("site")
-    site.setquit()
-    site.setcopyright()
-    site.sethelper()
+def link_packages(staging: str, packages: dict[str, str]) -> str:
+    """Return a folder that holds ``packages`` (name -> path) and nothing else to import."""
+    folder = f"{staging}/packages"
+    os.mkdir(folder)
+    for name, source in packages.items():
+        os.symlink(source, f"{folder}/{name}")
+    return folder
 
 
 def main() -> None:
     """Entry point: ``zygote.main()`` with one JSON argument (see ``sandbox.namespace``)."""
     config = json.loads(sys.argv[1])
     control = socket.socket(fileno=config["control"])
-    kernel.die_with_parent(signal.SIGKILL)
-    preload()
-    importlib.import_module("guard.checker")
+    if config["isolate"]:
+        kernel.die_with_parent(signal.SIGKILL)
+    else:
+        kernel.become_subreaper()  # and live to end all programs when the supervisor has gone
+    warm.preload()
     note = ""
     cgroups = None
     try:
@@ -269,15 +262,15 @@ def main() -> None:
                 kernel.write_file("/proc/self/uid_map", f"{uid} {uid} 1")
                 kernel.write_file("/proc/self/gid_map", f"{gid} {gid} 1")
             rootfs.enter(config["staging"], config["shown"], config["hidden"], config["packages"])
-            sys.path[:] = [*(entry for entry in sys.path if entry != config["guard"]), "/opt/packages"]
+            packages = "/opt/packages"
+        else:
+            packages = link_packages(config["staging"], config["packages"])
+        sys.path[:] = [*(entry for entry in sys.path if entry != config["guard"]), packages]
     except OSError as error:
         control.send(json.dumps({"ready": False, "error": str(error)}).encode())
         return
     control.send(json.dumps({"ready": True, "capped": cgroups is not None, "note": note}).encode())
-    import gc
-
-    gc.collect()
-    gc.freeze()  # forks share these pages; the collector must not write to them
+    warm.settle()
     Zygote(control, isolate=config["isolate"], cgroups=cgroups).serve()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,10 +14,14 @@ from eval.extract.program import Program
 
 
 def call(solution: str, *arguments: Any) -> Any:
-    """Run ``f`` of a program."""
+    """Run ``f`` of a program; settings of the interpreter are put back."""
     scope: dict[str, Any] = {"__name__": "solution"}
-    exec(solution, scope)
-    return scope["f"](*arguments)
+    digits = sys.get_int_max_str_digits()
+    try:
+        exec(solution, scope)
+        return scope["f"](*arguments)
+    finally:
+        sys.set_int_max_str_digits(digits)
 
 
 def fenced(code: str, fence: str = "```", info: str = "python") -> str:
@@ -27,7 +33,9 @@ RIGHT = "def f(n):\n    return n + 1"
 KEPT = {
     "lru_cache": "from functools import lru_cache\n\n@lru_cache(maxsize=None)\ndef f(n):\n    return n + 1",
     "generator helper": "def g(n):\n    yield n\n\ndef f(n):\n    return next(g(n)) + 1",
-    "procedure helper": "def add(box):\n    box[0] += 1\n\ndef f(n):\n    box = [n]\n    add(box)\n    return box[0]",
+    "procedure helper": (
+        "def add(box):\n    box[0] += 1\n\ndef f(n):\n    box = [n]\n    add(box)\n    return box[0]"
+    ),
     "guarded import": (
         "try:\n    import no_such_module as m\nexcept ImportError:\n    import math as m\n\n"
         "def f(n):\n    return m.floor(n) + 1"
@@ -36,8 +44,12 @@ KEPT = {
     "attribute assignment": (
         "class Box:\n    pass\n\nbox = Box()\nbox.one = 1\n\ndef f(n):\n    return n + box.one"
     ),
-    "loop that fills a table": "table = []\nfor i in range(5):\n    table.append(i)\n\ndef f(n):\n    return table[n] + 1",
-    "call that fills a table": "def fill(t):\n    t.append(1)\n\nones = []\nfill(ones)\n\ndef f(n):\n    return n + ones[0]",
+    "loop that fills a table": (
+        "table = []\nfor i in range(5):\n    table.append(i)\n\ndef f(n):\n    return table[n] + 1"
+    ),
+    "call that fills a table": (
+        "def fill(t):\n    t.append(1)\n\nones = []\nfill(ones)\n\ndef f(n):\n    return n + ones[0]"
+    ),
     "augmented assignment": "one = 0\none += 1\n\ndef f(n):\n    return n + one",
     "conditional function": "import sys\nif sys.version_info > (3,):\n    def f(n):\n        return n + 1",
     "second definition wins": "def f(n):\n    return 0\n\ndef f(n):\n    return n + 1",
@@ -68,18 +80,30 @@ KEPT = {
     "before input": RIGHT + "\n\nn = int(input())\nprint(f(n))",
     "before a guard": RIGHT + "\n\nif __name__ == '__main__':\n    raise SystemExit(f(1))",
     "beside a broken helper": "@no_such_decorator\ndef unused():\n    pass\n\n" + RIGHT,
-    "recursion limit": "import sys\nsys.setrecursionlimit(3000)\n\ndef f(n):\n    return sys.getrecursionlimit() - 2998",
+    "setting of the interpreter": (
+        "import sys\nsys.set_int_max_str_digits(5000)\n\n"
+        "def f(n):\n    return sys.get_int_max_str_digits() - 4998"
+    ),
 }
 
 
-@pytest.mark.parametrize("frame", ["fenced", "bare", "begun inside"])
-@pytest.mark.parametrize("code", KEPT.values(), ids=KEPT)
-def test_what_the_function_needs_is_kept(code: str, frame: str) -> None:
-    text = {"fenced": fenced(code), "bare": code + "\n", "begun inside": code + "\n```\nThat's all."}[frame]
-    if "```" in code and frame == "begun inside":
-        pytest.skip("a closing fence cannot be told from the fence in the docstring")
-    result = extract("default", text, entry_point="f")
-    assert call(result.solution, 1) == 2
+FRAMES: dict[str, Callable[[str], str]] = {
+    "fenced": fenced,
+    "bare": lambda code: code + "\n",
+    "begun inside": lambda code: code + "\n```\nThat's all.",
+}
+FRAMED = {
+    f"{name}, {frame}": make(code)
+    for frame, make in FRAMES.items()
+    for name, code in KEPT.items()
+    # A closing fence cannot be told from a fence in a docstring where the opening one is missing.
+    if frame != "begun inside" or "```" not in code
+}
+
+
+@pytest.mark.parametrize("text", FRAMED.values(), ids=FRAMED)
+def test_what_the_function_needs_is_kept(text: str) -> None:
+    assert call(extract("default", text, entry_point="f").solution, 1) == 2
 
 
 TEXTS = {
@@ -112,7 +136,10 @@ def test_the_program_is_found(text: str) -> None:
 
 
 def test_the_prompt_provides_what_an_answer_leaves_out() -> None:
-    prompt = "from typing import List\n\ndef one() -> int:\n    return 1\n\ndef f(n: List[int]) -> int:\n    '''Add.'''\n"
+    prompt = (
+        "from typing import List\n\ndef one() -> int:\n    return 1\n\n"
+        "def f(n: List[int]) -> int:\n    '''Add.'''\n"
+    )
     text = fenced("def f(n: List[int]) -> int:\n    return n[0] + one()")
     result = extract("default", text, entry_point="f", prompt=prompt)
     assert call(result.solution, [1]) == 2

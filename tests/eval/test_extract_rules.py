@@ -48,7 +48,8 @@ EVALPLUS = {
         "import os\ndef f(n):\n    return n",
     ),
     "chat": (
-        "Sure:\n```python\nimport math\ndef h(x):\n    return x\ndef f(n):\n    return h(n)\nprint(f(1))\n```\nIt's done.",
+        "Sure:\n```python\nimport math\ndef h(x):\n    return x\n"
+        "def f(n):\n    return h(n)\nprint(f(1))\n```\nIt's done.",
         "import math\ndef h(x):\n    return x\ndef f(n):\n    return h(n)",
     ),
     "unicode": ("# é\ndef f(n):\n    return 'ü' * n  # ß\n", "def f(n):\n    return 'ü' * n  # ß"),

@@ -4,13 +4,13 @@ import sys
 import pytest
 
 from eval.extract import RULES
-from eval.presets import EVALPLUS_DISABLED, GUARDED_MODULES, HUMAN_EVAL_DISABLED, PRESETS, find_preset
+from eval.presets import EVALPLUS_DISABLED, GUARDED_MODULES, HUMAN_EVAL_DISABLED, PRESETS, Preset, find_preset
 from eval.registry import MODULES
 from opencoder.errors import UserError
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
-def test_presets_name_rules_and_benchmarks_that_exist(preset) -> None:
+def test_presets_name_rules_and_benchmarks_that_exist(preset: Preset) -> None:
     assert preset.extraction in RULES
     assert set(preset.benchmarks) <= set(MODULES)
     assert set(preset.nameless) <= set(preset.benchmarks)

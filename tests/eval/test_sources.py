@@ -2,6 +2,7 @@ import gzip
 import hashlib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -123,7 +124,7 @@ def write_evalplus(site: Path, body: str) -> None:
 
 
 @pytest.fixture
-def fresh_evalplus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def fresh_evalplus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """A place for a stand-in of the evalplus package."""
     for name in ("evalplus", "evalplus.data"):
         monkeypatch.delitem(sys.modules, name, raising=False)

@@ -1,0 +1,88 @@
+"""The backends by name, and which one is taken when none is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from opencoder.errors import OpenCoderError, UserError
+from opencoder.log import logger
+from sandbox.api import Sandbox
+
+_log = logger.getChild("sandbox")
+_warned: set[str] = set()
+
+
+def _docker(concurrency: int) -> Sandbox:
+    from sandbox.docker import DockerSandbox
+
+    return DockerSandbox(concurrency=concurrency)
+
+
+def _namespace(concurrency: int) -> Sandbox:
+    from sandbox.namespace import NamespaceSandbox
+
+    return NamespaceSandbox()
+
+
+def _confined(concurrency: int) -> Sandbox:
+    raise UserError("backend confined is not there yet; use docker or namespace")
+
+
+def _process(concurrency: int) -> Sandbox:
+    from sandbox.process import ProcessSandbox
+
+    if "process" not in _warned:
+        _warned.add("process")
+        _log.warning("backend process: programs run with your rights and without any boundary")
+    return ProcessSandbox()
+
+
+BACKENDS: dict[str, Callable[[int], Sandbox]] = {
+    "docker": _docker,
+    "namespace": _namespace,
+    "confined": _confined,
+    "process": _process,
+}
+"""Each takes the number of programs that will run side by side."""
+
+UNSAFE = frozenset({"process"})
+"""Backends without a boundary."""
+
+
+def open_backend(name: str | None, *, concurrency: int, unsafe: bool = False) -> Sandbox:
+    """Return the backend ``name``; enter it as an async context manager to start it.
+
+    Args:
+        name: One of :data:`BACKENDS`; None for Docker where a daemon with the current image answers, else
+            for kernel namespaces.
+        concurrency: How many programs will run side by side.
+        unsafe: Whether the caller has agreed to a backend without a boundary.
+
+    Raises:
+        UserError: No such backend, or one without a boundary that nobody agreed to.
+    """
+    if name is None:
+        name = _best()
+    if name not in BACKENDS:
+        raise UserError(f"unknown backend {name!r}; known: {', '.join(BACKENDS)}")
+    if name in UNSAFE and not unsafe:
+        raise UserError(
+            f"backend {name} puts nothing between programs and this machine; add --allow-unsafe if you trust "
+            "them, or use docker or namespace"
+        )
+    return BACKENDS[name](concurrency)
+
+
+def _best() -> str:
+    from sandbox.images import connect, image_digest
+
+    try:
+        client = connect()
+        try:
+            image_digest("python", client=client)
+        finally:
+            client.close()
+    except OpenCoderError as error:
+        _log.info("using backend namespace, for docker is not ready: %s", error)
+        return "namespace"
+    return "docker"

@@ -1,0 +1,98 @@
+"""Many programs from a file, their results to a file that a killed run can go on with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from opencoder.errors import DataError, UserError
+from opencoder.files import make_folder
+from opencoder.log import Progress, progress
+from opencoder.store import JsonlAppender, packing, read_jsonl, write_jsonl
+from sandbox.backends import open_backend
+from sandbox.rows import BatchRow, Judge, OutRow, read_finished, read_rows, run_row
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """What ``sandbox batch`` is asked to do.
+
+    Args:
+        rows: Rows to run (see :class:`sandbox.rows.BatchRow`).
+        out: Where results go: one row each, in the order of ``rows`` when all is done.
+        judge: How solutions are judged; None for by cases where a row has any.
+        backend: Name of the backend, or None for the best there is.
+        unsafe: Whether a backend without boundary is agreed to.
+        concurrency: Programs side by side.
+        limit: Run only the first so many rows.
+        resume: Keep the finished rows of ``out``.
+    """
+
+    rows: Path
+    out: Path
+    judge: Judge | None = None
+    backend: str | None = None
+    unsafe: bool = False
+    concurrency: int = 1
+    limit: int | None = None
+    resume: bool = True
+
+
+def run_batch(batch: Batch) -> Counter[str]:
+    """Run a batch and return how many rows there are of each verdict.
+
+    Raises:
+        DataError: A wrong row, or results of other rows in ``out``.
+        UserError: ``out`` cannot be written, or the backend cannot be used so.
+        DependencyError: The backend is not to be had.
+    """
+    if packing(batch.out) == "gzip":
+        raise UserError(
+            f"{batch.out}: results are written as they come, which gzip cannot; use .jsonl or .jsonl.zst"
+        )
+    rows = read_rows(batch.rows, batch.judge)
+    order = {row.id: place for place, row in enumerate(rows)}
+    chosen = rows if batch.limit is None else rows[: batch.limit]
+    make_folder(batch.out.parent)
+    if not batch.resume:
+        batch.out.unlink(missing_ok=True)
+    with JsonlAppender(batch.out) as file:  # opening it cuts off a torn end
+        finished = {row.id: row.verdict for row in read_finished(batch.out)}
+        if foreign := finished.keys() - order.keys():
+            raise DataError(
+                f"holds results of other rows, as {min(foreign)!r}; choose another -o or add --no-resume",
+                path=batch.out,
+            )
+        left = [row for row in chosen if row.id not in finished]
+        with progress("running", len(chosen), already=len(chosen) - len(left)) as shown:
+            if left:
+                asyncio.run(_run(batch, left, file, shown))
+    kept = _latest(batch.out, order)
+    write_jsonl(batch.out, kept)
+    ids = {row.id for row in chosen}
+    return Counter(row.verdict.value for row in kept if row.id in ids)
+
+
+async def _run(batch: Batch, rows: list[BatchRow], file: JsonlAppender, shown: Progress) -> None:
+    """Run ``rows`` side by side and write each result as it comes."""
+    waiting = iter(rows)
+    async with open_backend(batch.backend, concurrency=batch.concurrency, unsafe=batch.unsafe) as sandbox:
+
+        async def work() -> None:
+            for row in waiting:
+                done = await run_row(sandbox, row, batch.judge)
+                file.append(done)
+                shown.advance(status=done.verdict.value)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(batch.concurrency, len(rows))):
+                group.create_task(work())
+
+
+def _latest(path: Path, order: Mapping[str, int]) -> list[OutRow]:
+    """Return the last row of each id in the order of the input: one that was tried again stands twice."""
+    rows = {row.id: row for row in read_jsonl(path, OutRow)}
+    return sorted(rows.values(), key=lambda row: order[row.id])

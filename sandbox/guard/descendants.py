@@ -1,0 +1,109 @@
+"""The processes below this one, for programs that have no PID namespace of their own.
+
+A process that calls :func:`kernel.become_subreaper` keeps every process that it ever started among its
+descendants, however often they forked or changed their session; so they are found by their parents, and
+nothing else is. A recycled process id cannot mislead: a process is signalled through a descriptor, after its
+start time has been compared.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+
+_PAUSE_S = 0.001
+# Places in /proc/PID/stat behind the name (proc_pid_stat(5) counts from 1, and the name is the second).
+_PARENT, _USER, _SYSTEM, _CHILDREN_USER, _CHILDREN_SYSTEM, _STARTED = 1, 11, 12, 13, 14, 19
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process; ``started`` in clock ticks since boot, ``ticks`` of CPU time with ended children."""
+
+    pid: int
+    parent: int
+    started: int
+    ticks: int
+
+
+def read(pid: int) -> Process | None:
+    """Return what the kernel says of ``pid``; None when there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    ticks = sum(int(fields[place]) for place in (_USER, _SYSTEM, _CHILDREN_USER, _CHILDREN_SYSTEM))
+    return Process(pid, int(fields[_PARENT]), int(fields[_STARTED]), ticks)
+
+
+def below(keep: Collection[int] = ()) -> list[Process]:
+    """Return all descendants of this process, those below the children in ``keep`` left out."""
+    children: dict[int, list[Process]] = {}
+    for name in os.listdir("/proc"):
+        process = read(int(name)) if name.isdigit() else None
+        if process is not None:
+            children.setdefault(process.parent, []).append(process)
+    found: list[Process] = []
+    waiting = [process for process in children.get(os.getpid(), []) if process.pid not in keep]
+    while waiting:
+        process = waiting.pop()
+        found.append(process)
+        waiting += children.get(process.pid, [])
+    return found
+
+
+def cpu_s() -> float:
+    """Return the CPU seconds of all descendants, those that have ended included."""
+    times = os.times()
+    ticks = sum(process.ticks for process in below())
+    return ticks / os.sysconf("SC_CLK_TCK") + times.children_user + times.children_system
+
+
+def threads_of_user() -> int:
+    """Return how many threads this user runs on the whole machine."""
+    num, user = 0, os.getuid()
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                if os.stat(f"/proc/{name}").st_uid == user:
+                    num += len(os.listdir(f"/proc/{name}/task"))
+            except OSError:
+                continue
+    return num
+
+
+def end(keep: Collection[int] = ()) -> None:
+    """Kill all descendants and wait until they are gone; the children in ``keep`` and what is below stay."""
+    while found := below(keep):
+        for process in found:
+            _kill(process)
+        for process in found:
+            if process.parent == os.getpid():
+                _reap(process.pid)
+        time.sleep(_PAUSE_S)
+
+
+def _kill(process: Process) -> None:
+    try:
+        handle = os.pidfd_open(process.pid)
+    except OSError:
+        return
+    try:
+        now = read(process.pid)
+        if now is not None and now.started == process.started:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(handle)
+
+
+def _reap(pid: int) -> None:
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        pass

@@ -1,0 +1,92 @@
+"""What an interpreter loads before it forks its first program."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+
+# What solutions import most; loaded once, shared by all forks.
+PRELOADED = [
+    "abc",
+    "argparse",
+    "array",
+    "ast",
+    "base64",
+    "bisect",
+    "calendar",
+    "cmath",
+    "collections",
+    "collections.abc",
+    "contextlib",
+    "copy",
+    "csv",
+    "dataclasses",
+    "datetime",
+    "decimal",
+    "enum",
+    "fractions",
+    "functools",
+    "hashlib",
+    "heapq",
+    "inspect",
+    "io",
+    "itertools",
+    "json",
+    "logging",
+    "math",
+    "multiprocessing",
+    "operator",
+    "os",
+    "pathlib",
+    "platform",
+    "queue",
+    "random",
+    "re",
+    "secrets",
+    "shutil",
+    "signal",
+    "site",
+    "socket",
+    "statistics",
+    "string",
+    "struct",
+    "subprocess",
+    "sys",
+    "tempfile",
+    "textwrap",
+    "threading",
+    "time",
+    "traceback",
+    "types",
+    "typing",
+    "unicodedata",
+    "unittest",
+    "unittest.mock",
+    "urllib.parse",
+    "uuid",
+    "warnings",
+    "weakref",
+    "zlib",
+    "asyncio",
+    "concurrent.futures",
+]
+
+
+def preload() -> None:
+    """Import what programs use most and the roles, and give them the names that ``site`` adds."""
+    for name in PRELOADED:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            continue
+    importlib.import_module(".checker", __package__)
+    site = importlib.import_module("site")
+    site.setquit()
+    site.setcopyright()
+    site.sethelper()
+
+
+def settle() -> None:
+    """Keep the collector from writing to the pages that forks share."""
+    gc.collect()
+    gc.freeze()
