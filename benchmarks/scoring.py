@@ -3,9 +3,9 @@
     make bench
     .venv/bin/python benchmarks/scoring.py --peer .venv-peers/bin/python --bench humaneval+ --rounds 3
 
-Both tools keep their expected answers warm, use the same number of workers and start as whole processes. A third
-line is the floor: the reference code called on the same inputs in one bare interpreter. CPU seconds are those
-the kernel counted for the process and everything below it; ratios are the figures to quote.
+Both tools keep their expected answers warm, use the same number of workers and start as whole processes. A
+third line is the floor: the reference code called on the same inputs in one bare interpreter. CPU seconds are
+those the kernel counted for the process and everything below it; ratios are the figures to quote.
 """
 
 from __future__ import annotations
@@ -129,7 +129,9 @@ def measure(command: list[str], env: dict[str, str]) -> Cost:
         sampler.join()
         if process.returncode:
             output.seek(0)
-            sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{output.read().decode()[-2000:]}")
+            sys.exit(
+                f"{' '.join(command)} ended with {process.returncode}:\n{output.read().decode()[-2000:]}"
+            )
     return Cost(wall_s, usage.ru_utime + usage.ru_stime, sampler.supervisor_mb, sampler.tree_mb)
 
 
@@ -185,9 +187,9 @@ def compare(bench: str, peer: Path | None, rounds: int, workers: int, backend: s
 def summary(bench: str, series: dict[str, Series], backend: str) -> dict[str, Any]:
     """Return medians and the ratios pair by pair."""
     ours, floor = series["opencoder"], series["floor"]
-    pairs = list(zip(series["evalplus"].runs, ours.runs))
+    pairs = list(zip(series["evalplus"].runs, ours.runs, strict=False))
     speed = statistics.median(peer.wall_s / own.wall_s for peer, own in pairs) if pairs else None
-    cpu = statistics.median(own.cpu_s / low.cpu_s for own, low in zip(ours.runs, floor.runs))
+    cpu = statistics.median(own.cpu_s / low.cpu_s for own, low in zip(ours.runs, floor.runs, strict=True))
     return {
         "bench": bench,
         "backend": backend,
@@ -218,10 +220,11 @@ def main() -> None:
     for bench in given.bench or sorted(PEER_NAMES):
         row = compare(bench, given.peer, given.rounds, given.workers, given.backend)
         print(json.dumps(row))
-        speed = "no peer" if row["wall_speed_vs_evalplus"] is None else f"{row['wall_speed_vs_evalplus']:.2f}x"
+        speed = row["wall_speed_vs_evalplus"]
+        shown = "no peer" if speed is None else f"{speed:.2f}x evalplus"
         print(
-            f"{bench}: wall speed {speed} evalplus (bar {row['wall_bar']}x), CPU {row['cpu_vs_floor']:.2f}x the "
-            f"floor (bar {CPU_BAR}x), supervisor {row['supervisor_mb']:.0f} MB (bar {MEMORY_BAR_MB} MB)",
+            f"{bench}: wall speed {shown} (bar {row['wall_bar']}x), CPU {row['cpu_vs_floor']:.2f}x the floor "
+            f"(bar {CPU_BAR}x), supervisor {row['supervisor_mb']:.0f} MB (bar {MEMORY_BAR_MB} MB)",
             file=sys.stderr,
         )
 

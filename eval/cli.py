@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -18,6 +18,9 @@ from opencoder.errors import Interrupted, UserError
 from opencoder.llm.api import Model, Sampling
 from opencoder.log import emit
 from opencoder.runs import new_folder
+
+if TYPE_CHECKING:
+    from eval.runner import Plan
 
 app = App(name="eval", help="Run and score models on code benchmarks.")
 
@@ -87,7 +90,7 @@ def list_(*, common: Common | None = None) -> None:
 
     def text() -> str:
         lines = [
-            f"{row['name']:16} {row['num_tasks']:>5} tasks  {','.join(map(str, row['languages'])):8} "
+            f"{row['name']:16} {row['num_tasks']:>5} tasks  {','.join(row['languages']):8} "
             f"{'available' if row['available'] else 'data not found'}"
             for row in rows
         ]
@@ -106,6 +109,8 @@ def score(
         bench: Name of the benchmark (``opencoder eval list``).
         samples: JSON lines with ``task_id`` and ``solution`` (a whole program), ``completion`` (what goes
             on with the prompt) or ``raw`` (a model's answer).
+        options: Options of scoring.
+        common: Options of every command.
     """
     from opencoder.llm.samples import SamplesModel
 
@@ -135,6 +140,9 @@ def run(
         model: ``openai/NAME`` (with --base-url), ``vllm/ID_OR_PATH``, ``reference``, ``samples:FILE`` or
             ``replay:DIR``.
         bench: Benchmarks, separated by commas.
+        options: Options of scoring.
+        asking: Options of asking the model.
+        common: Options of every command.
     """
     from opencoder.llm import open_model
 
@@ -180,31 +188,54 @@ def _evaluate(
     *,
     spec: str,
 ) -> None:
-    from eval.runner import Plan, benchmark_folder, check_infra, run_all
+    from eval.runner import check_infra, run_all
 
     names = [name.strip() for name in bench.split(",") if name.strip()]
     if not names:
         raise UserError("no benchmark given; see: opencoder eval list")
-    for number, name in (("--concurrency", options.concurrency), ("--limit", options.limit)):
-        if name is not None and name < 1:
-            raise UserError(f"{number} is {name}; give at least 1")
-    sampling = Sampling(
-        temperature=asking.temperature, top_p=asking.top_p, n=asking.n, max_tokens=asking.max_tokens or 1024
+    for flag, value in (("--concurrency", options.concurrency), ("--limit", options.limit)):
+        if value is not None and value < 1:
+            raise UserError(f"{flag} is {value}; give at least 1")
+    sampling = Sampling(temperature=asking.temperature, top_p=asking.top_p, n=asking.n)
+    settings = asdict(
+        _Settings(
+            model=spec,
+            preset=options.preset,
+            extraction=options.extraction,
+            backend=options.backend,
+            out=str(options.out or ""),
+            limit=options.limit,
+            concurrency=options.concurrency,
+            sampling={**asdict(sampling), "max_tokens": asking.max_tokens or 0},
+            seed=asking.seed,
+        )
     )
-    settings = _Settings(
-        model=spec,
-        preset=options.preset,
-        extraction=options.extraction,
-        backend=options.backend,
-        out=str(options.out or ""),
-        limit=options.limit,
-        concurrency=options.concurrency,
-        sampling={**asdict(sampling), "max_tokens": asking.max_tokens or 0},
-        seed=asking.seed,
-    )
-    table = asdict(settings)
-    out = options.out or new_folder(command, f"{names[0]}-{spec.rpartition('/')[2]}", table)
-    plans = [
+    out = options.out or new_folder(command, f"{names[0]}-{spec.rpartition('/')[2]}", settings)
+    plans = _plans(command, names, out, options, asking, sampling, settings)
+    try:
+        rows = run_all(plans, opened)
+    except KeyboardInterrupt:
+        words = [word for word in sys.argv[1:] if word != "--no-resume"]
+        again = words if options.out else [*words, "-o", str(out)]
+        raise Interrupted(
+            f"stopped; finished samples are kept; to go on: {shlex.join(['opencoder', *again])}"
+        ) from None
+    emit(_shown(rows), json=bool(common and common.json), text=lambda: _text(rows, out))
+    check_infra(rows, options.max_infra_errors)
+
+
+def _plans(
+    command: str,
+    names: list[str],
+    out: Path,
+    options: ScoreOptions,
+    asking: ModelOptions,
+    sampling: Sampling,
+    settings: dict[str, Any],
+) -> list[Plan]:
+    from eval.runner import Plan, benchmark_folder
+
+    return [
         Plan(
             benchmark=name,
             folder=benchmark_folder(out, name, only=len(names) == 1),
@@ -220,20 +251,10 @@ def _evaluate(
             concurrency=options.concurrency,
             width=asking.requests,
             resume=options.resume,
-            settings=table,
+            settings=settings,
         )
         for name in names
     ]
-    try:
-        rows = run_all(plans, opened)
-    except KeyboardInterrupt:
-        words = [word for word in sys.argv[1:] if word != "--no-resume"]
-        again = words if options.out else [*words, "-o", str(out)]
-        raise Interrupted(
-            f"stopped; finished samples are kept; to go on: {shlex.join(['opencoder', *again])}"
-        ) from None
-    emit(_shown(rows), json=bool(common and common.json), text=lambda: _text(rows, out))
-    check_infra(rows, options.max_infra_errors)
 
 
 def _shown(rows: list[Results]) -> object:

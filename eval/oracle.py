@@ -1,7 +1,7 @@
 """Expected answers of the EvalPlus sets, computed once by the reference solution and kept small.
 
-EvalPlus keeps every expected object in one pickle (255 MB for HumanEval+, 793 MB for MBPP+). Here each task has
-a file of its own with the answer frames of ``sandbox.cases``: short answers whole, long ones as a digest,
+EvalPlus keeps every expected object in one pickle (255 MB for HumanEval+, 793 MB for MBPP+). Here each task
+has a file of its own with the answer frames of ``sandbox.cases``: short answers whole, long ones as a digest,
 which is all that a right solution needs. The one answer of which more must be known (a wrong one's
 neighbour, a float list with noise) is computed again when it is asked for.
 """

@@ -67,8 +67,6 @@ class CaseRules:
         time_factor: An input may take this many times as long as the reference, where that is more.
         suite_limit_s: The most that all inputs of a suite may take.
         memory_mb: Address space of the tested process.
-        float_atol: Tolerance where the expected answer is floats and the task has no tolerance.
-        rtol: Relative tolerance wherever there is an absolute one.
         find_zero_fails: HumanEval/32 never passes (evalplus 0.3.1 leaves its loop before it takes note).
         disabled: Names that are ``None`` in the tested process.
         guarded_modules: Modules that cannot be imported there.
@@ -78,8 +76,6 @@ class CaseRules:
     time_factor: float = 4.0
     suite_limit_s: float = 60.0
     memory_mb: int = 4096
-    float_atol: float = 1e-6
-    rtol: float = 1e-7
     find_zero_fails: bool = False
     disabled: tuple[str, ...] = EVALPLUS_DISABLED
     guarded_modules: tuple[str, ...] = GUARDED_MODULES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from typing import cast
+from typing import Any, cast
 
 from eval.benchmarks.base import Benchmark
 from eval.sources import is_available
@@ -34,7 +34,7 @@ def find_benchmark(name: str) -> Benchmark:
     return cast(Benchmark, importlib.import_module(module).BENCHMARK)
 
 
-def list_rows() -> list[dict[str, object]]:
+def list_rows() -> list[dict[str, Any]]:
     """Return a row for each benchmark: ``name``, ``num_tasks``, ``languages``, ``available``.
 
     ``available`` says that the data is on this machine or can be fetched; nothing is read for it.

@@ -90,8 +90,10 @@ def _interval(counts: Sequence[tuple[int, int]]) -> tuple[float, float] | None:
     if not counts:
         return None
     if all(n == 1 for n, _ in counts):
-        return tuple(stats.wilson(sum(c for _, c in counts), len(counts)))
-    return tuple(stats.bootstrap_mean([c / n for n, c in counts]))
+        interval = stats.wilson(sum(c for _, c in counts), len(counts))
+    else:
+        interval = stats.bootstrap_mean([c / n for n, c in counts])
+    return interval.low, interval.high
 
 
 def status_counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
@@ -102,10 +104,23 @@ def status_counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
 
 def table_lines(rows: Sequence[Results]) -> list[str]:
     """Return a plain table: one line per benchmark with score, interval, denominator and faults."""
-    header = ("benchmark", "pass@1", "95 % interval", "base", "passed", "samples", "tasks", "infra", "backend")
+    header = (
+        "benchmark",
+        "pass@1",
+        "95 % interval",
+        "base",
+        "passed",
+        "samples",
+        "tasks",
+        "infra",
+        "backend",
+    )
     lines = [header, *(_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
 
 
 def _cells(row: Results) -> tuple[str, ...]:

@@ -106,7 +106,9 @@ class Scorer:
             InfraError: The sandbox cannot be reached at all.
         """
         if not solution.strip():
-            return Outcome(task_id=task.task_id, sample_id=sample_id, status="no_code", detail="no code found")
+            return Outcome(
+                task_id=task.task_id, sample_id=sample_id, status="no_code", detail="no code found"
+            )
         suites = self._benchmark.suites(task)
         if isinstance(suites, TestCode):
             verdict = await self._run_tests(suites, solution, task)
@@ -182,7 +184,9 @@ class Scorer:
         rules = self._preset.tests
         code = f"{tests.after}\n{tests.code}" if tests.after else tests.code
         setup_first = tests.after if rules.setup_first else ""
-        prompt_first = f"{task.prompt.rstrip()}\n    pass\n" if rules.prompt_first and tests.calls_check else ""
+        prompt_first = (
+            f"{task.prompt.rstrip()}\n    pass\n" if rules.prompt_first and tests.calls_check else ""
+        )
         item = Solution(
             source=solution,
             entry_point=tests.entry_point,
@@ -193,9 +197,7 @@ class Scorer:
             },
         )
         names = () if tests.calls_check else (tests.entry_point, *tests.candidate_names)
-        test_code = judge.TestCode(
-            code=code, setup=tests.setup, call_check=tests.calls_check, names=names
-        )
+        test_code = judge.TestCode(code=code, setup=tests.setup, call_check=tests.calls_check, names=names)
         return _Verdict.of(await judge.judge_tests(self._sandbox, item, test_code))
 
 

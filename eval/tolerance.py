@@ -1,9 +1,9 @@
 """When an answer that is not equal to the expected one is right all the same (EvalPlus' rules).
 
-Source: evalplus 0.3.1 and main, ``eval/__init__.py`` and ``eval/_special_oracle.py``: equality first; a float or a
-non-empty list or tuple of floats sets the task's tolerance to 1e-6 from there on; with a tolerance, types and
-lengths must agree and every number must lie within ``atol + 1e-7 * |expected|``. Some tasks have an oracle of
-their own. Answers are plain data here (``sandbox.guard.plain``), never objects of the tested process.
+Source: evalplus 0.3.1 and main, ``eval/__init__.py`` and ``eval/_special_oracle.py``: equality first; a float
+or a non-empty list or tuple of floats sets the task's tolerance to 1e-6 from there on; with a tolerance,
+types and lengths must agree and every number must lie within ``atol + 1e-7 * |expected|``. Some tasks have an
+oracle of their own. Answers are plain data here (``sandbox.guard.plain``), never objects of the tested process.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def allclose(answer: Answer, expected: Answer, atol: float) -> bool:
     if isinstance(expected, (list, tuple)) or isinstance(answer, (list, tuple)):
         if not isinstance(expected, (list, tuple)) or not isinstance(answer, (list, tuple)):
             return False
-        return len(answer) == len(expected) and all(allclose(a, e, atol) for a, e in zip(answer, expected))
+        pairs = zip(answer, expected, strict=False)
+        return len(answer) == len(expected) and all(allclose(a, e, atol) for a, e in pairs)
     if not isinstance(answer, (int, float, complex)) or not isinstance(expected, (int, float, complex)):
         return False
     try:
@@ -52,7 +53,7 @@ def polynomial(coefficients: Sequence[float], x: float) -> float:
 
 
 def _find_zero(answer: Answer, expected: Answer, arguments: Sequence[Any], atol: float) -> bool:
-    return abs(polynomial(*arguments, answer)) <= atol
+    return abs(polynomial(arguments[0], answer)) <= atol
 
 
 def _sum_div(answer: Answer, expected: Answer, arguments: Sequence[Any], atol: float) -> bool:
@@ -63,14 +64,14 @@ def _surface_area(answer: Answer, expected: Answer, arguments: Sequence[Any], at
     """Mbpp/581 also takes the height for the distance from the base's centre to the apex."""
     edge, height = arguments
     slant = math.sqrt((edge / 2) ** 2 + height**2)
-    return answer == expected or abs(answer - round(edge**2 + 2 * edge * slant)) <= atol
+    return bool(answer == expected or abs(answer - round(edge**2 + 2 * edge * slant)) <= atol)
 
 
 def _digit_distance(answer: Answer, expected: Answer, arguments: Sequence[Any], atol: float) -> bool:
     """Mbpp/558 also pads the shorter number with zeros."""
     left, right = (str(number) for number in arguments)
     width = max(len(left), len(right))
-    pairs = zip(left.zfill(width), right.zfill(width))
+    pairs = zip(left.zfill(width), right.zfill(width), strict=True)
     return bool(answer == expected or answer == sum(abs(int(a) - int(b)) for a, b in pairs))
 
 
@@ -81,7 +82,7 @@ def _set_equal(answer: Answer, expected: Answer, arguments: Sequence[Any], atol:
 def _not_none(answer: Answer, expected: Answer, arguments: Sequence[Any], atol: float) -> bool:
     """The reference gives a match object; what counts is whether there is one."""
     found = expected is not None
-    return answer == found if isinstance(answer, bool) else found == (answer is not None)
+    return (answer is found) if isinstance(answer, bool) else found == (answer is not None)
 
 
 def _always(answer: Answer, expected: Answer, arguments: Sequence[Any], atol: float) -> bool:

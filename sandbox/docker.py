@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from opencoder.errors import InfraError, UserError
 from sandbox import owner
-from sandbox.api import Guarantee, Program, Result, Running, Verdict
+from sandbox.api import Guarantee, Program, Result
 from sandbox.collect import Collector
 from sandbox.engine import ContainerEngine, Size
 from sandbox.guard import wire
@@ -28,31 +28,6 @@ from sandbox.pool import Container, Pool
 _QUEUE_BYTES = 2 * wire.WINDOW
 _ACKNOWLEDGE_BYTES = wire.WINDOW // 8
 _COUNTS = ("cpu_s", "memory_bytes", "oom_kills", "pids_hits")
-
-
-class FailedRun:
-    """A program that the engine could not start (see :class:`sandbox.api.Running`)."""
-
-    def __init__(self, result: Result) -> None:
-        self._result = result
-
-    async def send(self, data: bytes) -> None:
-        """Drop ``data``."""
-
-    async def receive(self) -> bytes:
-        """Return the end of the channel."""
-        return b""
-
-    async def cpu_s(self) -> float:
-        """Return 0: nothing ran."""
-        return 0.0
-
-    def kill(self) -> None:
-        """Do nothing."""
-
-    async def wait(self) -> Result:
-        """Return the sandbox error."""
-        return self._result
 
 
 class DockerRun:
@@ -240,12 +215,8 @@ class DockerSandbox:
         self.guarantee, self.image_digest, self.note = engine.guarantee, engine.image, engine.note
         return self
 
-    async def start(self, program: Program) -> Running:
-        """Start ``program`` (see :class:`sandbox.api.Sandbox`).
-
-        A program that the engine cannot start gives a run that has ended as ``sandbox_error``: it is no other
-        case for the caller than an engine that fails a moment later.
-        """
+    async def start(self, program: Program) -> DockerRun:
+        """Start ``program`` (see :class:`sandbox.api.Sandbox`)."""
         if self._engine is None or self._pool is None:
             raise InfraError("the sandbox is not open; use it in an 'async with' block")
         encode_job(program)  # raises before a container is used up
@@ -255,10 +226,7 @@ class DockerSandbox:
                 f"sandbox image '{self._image}' has no {program.language}; "
                 f"it has: {', '.join(sorted(self._engine.languages))}"
             )
-        try:
-            container = await self._pool.take(Size.of(program.limits))
-        except InfraError as error:
-            return FailedRun(self._failure(str(error)))
+        container = await self._pool.take(Size.of(program.limits))
         run = DockerRun(self._pool, container, program, self._result)
         try:
             await run.begin()
@@ -277,12 +245,3 @@ class DockerSandbox:
             await self._pool.aclose()
             self._engine.close()
         self._engine = self._pool = None
-
-    def _failure(self, detail: str) -> Result:
-        return Result(
-            verdict=Verdict.SANDBOX_ERROR,
-            backend=self.name,
-            guarantee=self.guarantee,
-            image_digest=self.image_digest,
-            detail=detail,
-        )

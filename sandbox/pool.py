@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import OrderedDict, deque
 from collections.abc import Coroutine
@@ -11,11 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opencoder.errors import InfraError
+from opencoder.log import logger
 from sandbox import owner
 from sandbox.attach import Stream
 from sandbox.engine import ContainerEngine, Size, State
 
-_LOG = logging.getLogger(__name__)
+_LOG = logger.getChild("sandbox")
 _READY_S = 60.0
 # A container must not reach the end of its lease while a program runs in it.
 _OLDEST_S = owner.LEASE_S / 2
@@ -158,10 +158,10 @@ class Pool:
             shelf.making -= 1
         waiter = next((waiter for waiter in shelf.waiters if not waiter.done()), None)
         if fault is not None:
-            if waiter is None:
-                _LOG.warning("no spare container: %s", fault)
-            else:
+            if waiter is not None:
                 waiter.set_exception(fault)
+            elif not self._closed:
+                _LOG.warning("no spare container: %s", fault)
         elif container is not None:
             if self._closed or self._shelves.get(size) is not shelf:
                 self.discard(container)

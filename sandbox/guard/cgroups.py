@@ -167,7 +167,8 @@ class Group:
         """Close and remove the folders; False when the kernel still counts a process in one."""
         names = list(self.folders)
         self.close()
-        return all([_remove(self.parents[name], self.name) for name in names])
+        removed = [_remove(self.parents[name], self.name) for name in names]
+        return all(removed)
 
 
 def _has(fd: int, name: str) -> bool:

@@ -1,8 +1,8 @@
 """The checker role: runs the test code of a benchmark, in a boundary of its own.
 
 The solution lives in another boundary and is reached by calls on the channel; nothing of it is loaded here,
-so nothing it does to its interpreter reaches a comparison. Frames: ``q`` a request for the solution, ``v`` the
-verdict for the supervisor. Options:
+so nothing it does to its interpreter reaches a comparison. Frames: ``q`` a request for the solution, ``v``
+the verdict for the supervisor. Options:
 
 ``setup``        trusted code to run first, such as the helper functions that a prompt defines
 ``entry_point``  the function that ``check`` is called with; empty when the code is a list of assertions
@@ -124,7 +124,7 @@ def _reference(value: Any) -> Any:
 
 def _update(arguments: list[Any], after: Any) -> None:
     """Repeat on this side what the call did to its mutable arguments."""
-    for before, now in zip(arguments, after):
+    for before, now in zip(arguments, after, strict=False):
         if type(before) is type(now) and before != now:
             if isinstance(before, list):
                 before[:] = now

@@ -58,7 +58,7 @@ def _check(value: int, what: str) -> int:
 
 
 def mount(source: str, target: str, kind: str | None, flags: int, data: str = "") -> None:
-    """Call mount(2)."""
+    """Mount a file system, or bind a folder to another place."""
     raw_kind = None if kind is None else kind.encode()
     value = _libc.mount(source.encode(), target.encode(), raw_kind, ctypes.c_ulong(flags), data.encode())
     _check(value, f"mount {kind or 'bind'} {source} on {target}")
@@ -70,12 +70,12 @@ def unmount(target: str) -> None:
 
 
 def pivot_root(new_root: str, put_old: str) -> None:
-    """Call pivot_root(2)."""
+    """Make ``new_root`` the root, with the old one below ``put_old``."""
     _check(_libc.syscall(_PIVOT_ROOT[MACHINE], new_root.encode(), put_old.encode()), "pivot_root")
 
 
 def unshare(flags: int) -> None:
-    """Call unshare(2)."""
+    """Move this process into new namespaces."""
     _check(_libc.unshare(flags), f"unshare {flags:#x}")
 
 

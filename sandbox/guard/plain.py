@@ -13,6 +13,7 @@ import collections
 import hashlib
 import marshal
 import struct
+import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -46,7 +47,7 @@ class Handle:
         return f"<{self.type_name} object #{self.number}>"
 
 
-def seal(value: object, dumps: Callable[[object, int], bytes] = marshal.dumps) -> bytes:
+def seal(value: Any, dumps: Callable[[Any, int], bytes] = marshal.dumps) -> bytes:
     """Return the encoding of ``value``, or the mark and digest that stand for it if it is long.
 
     Args:
@@ -54,7 +55,7 @@ def seal(value: object, dumps: Callable[[object, int], bytes] = marshal.dumps) -
             dicts).
         dumps: For a caller whose modules may be tampered with.
     """
-    if type(value) in (list, tuple) and len(value) > SLICE_ITEMS:  # type: ignore[arg-type]
+    if type(value) in (list, tuple) and len(value) > SLICE_ITEMS:
         return _seal_slices(value, dumps)
     try:
         data = dumps(value, VERSION)
@@ -63,7 +64,7 @@ def seal(value: object, dumps: Callable[[object, int], bytes] = marshal.dumps) -
     return data if len(data) <= INLINE_BYTES else DIGEST_MARK + hashlib.sha256(data).digest()[:DIGEST_BYTES]
 
 
-def _seal_slices(value: Any, dumps: Callable[[object, int], bytes]) -> bytes:
+def _seal_slices(value: Any, dumps: Callable[[Any, int], bytes]) -> bytes:
     hasher = hashlib.sha256(f"{type(value).__name__} {len(value)} ".encode())
     for start in range(0, len(value), SLICE_ITEMS):
         part = value[start : start + SLICE_ITEMS]
@@ -75,7 +76,7 @@ def _seal_slices(value: Any, dumps: Callable[[object, int], bytes]) -> bytes:
     return DIGEST_MARK + hasher.digest()[:DIGEST_BYTES]
 
 
-def encode(value: object, keep: Callable[[object], int] | None = None) -> bytes:
+def encode(value: Any, keep: Callable[[object], int] | None = None) -> bytes:
     """Encode ``value``; anything that is not plain goes through :func:`simplify`.
 
     Args:
@@ -92,21 +93,21 @@ def encode(value: object, keep: Callable[[object], int] | None = None) -> bytes:
         return marshal.dumps(_handle(value, keep), VERSION)
 
 
-_ITERATORS = (
-    type(iter(())), type(iter([])), type(iter({})), type(iter({}.values())), type(iter({}.items())), type(iter("")),
-    type(iter(range(0))), type(iter(set())), type(reversed([])), type(x for x in ()),
+_ITERATORS: tuple[type, ...] = (
+    type(iter(())), type(iter([])), type(iter({})), type(iter({}.values())), type(iter({}.items())),
+    type(iter("")), type(iter(range(0))), type(iter(set())), type(reversed([])), types.GeneratorType,
     map, filter, zip, enumerate, reversed,
 )  # fmt: skip
-_VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
+_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 _MAX_ITEMS = 1_000_000
 
 
 # How to reach the exact built-in value below an instance of a subclass, whatever the subclass overrides.
-_BASES: dict[type, Callable[[Any], object]] = {
+_BASES: dict[Any, Callable[[Any], object]] = {
     int: lambda value: int.__add__(value, 0),
     float: lambda value: float.__add__(value, 0.0),
     complex: lambda value: complex.__add__(value, 0),
-    str: lambda value: str.__str__(value),
+    str: str.__str__,
     bytes: lambda value: bytes.__add__(value, b""),
     list: lambda value: list(list.__iter__(value)),
     tuple: lambda value: tuple(tuple.__iter__(value)),
@@ -116,7 +117,7 @@ _BASES: dict[type, Callable[[Any], object]] = {
 }
 
 
-def simplify(value: Any, keep: Callable[[object], int] | None = None, depth: int = 0) -> object:
+def simplify(value: Any, keep: Callable[[object], int] | None = None, depth: int = 0) -> Any:
     """Turn ``value`` into exact plain types.
 
     ``Counter``, ``OrderedDict`` and every subclass that kept its base's ``==`` (named tuples, ``IntEnum``,
@@ -162,12 +163,12 @@ def _from_numpy(value: Any, keep: Callable[[object], int] | None, depth: int) ->
     return item if type(item) in (bool, int, float, complex, str, bytes) else _handle(value, keep)
 
 
-def handle(number: int, type_name: str) -> object:
+def handle(number: int, type_name: str) -> Any:
     """Return the plain form of a handle."""
     return {_HANDLE_TAG: [number, type_name[:200]]}
 
 
-def _handle(value: object, keep: Callable[[object], int] | None) -> object:
+def _handle(value: object, keep: Callable[[object], int] | None) -> Any:
     return handle(keep(value) if keep else 0, type(value).__name__)
 
 

@@ -115,7 +115,8 @@ def _reopen_streams() -> None:
     sys.stdin = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)
     sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
-    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+    for name in STREAMS:
+        setattr(sys, f"__{name}__", getattr(sys, name))
 
 
 def _script(path: str, source: bytes) -> None:
@@ -135,7 +136,7 @@ def finish(body: Callable[[], None]) -> int:
     except BaseException as error:  # noqa: BLE001  (the program's own, shown as the interpreter would)
         code = 1
         _show(error)
-    for step in (threading._shutdown, atexit._run_exitfuncs):
+    for step in (threading._shutdown, atexit._run_exitfuncs):  # type: ignore[attr-defined]
         try:
             step()
         except SystemExit as error:

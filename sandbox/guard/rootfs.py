@@ -21,7 +21,8 @@ UID = 1000
 _MASKED = ("/usr/local/lib/docker", "/usr/src")
 
 _FILES = {
-    "/etc/passwd": f"root:x:0:0:root:/nonexistent:/usr/sbin/nologin\nsandbox:x:{UID}:{UID}:sandbox:{HOME}/work:/bin/sh\n",
+    "/etc/passwd": "root:x:0:0:root:/nonexistent:/usr/sbin/nologin\n"
+    f"sandbox:x:{UID}:{UID}:sandbox:{HOME}/work:/bin/sh\n",
     "/etc/group": f"root:x:0:\nsandbox:x:{UID}:\n",
     "/etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",

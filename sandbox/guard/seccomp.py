@@ -117,7 +117,12 @@ def bpf(machine: str = kernel.MACHINE) -> bytes:
     """
     column = 0 if machine == "x86_64" else 1
     allow = _op(_RETURN, _ALLOW)
-    out = [_op(_LOAD, _OFFSET_ARCH), _op(_JUMP_EQ, _AUDIT_ARCH[machine], 1, 0), _refuse(), _op(_LOAD, _OFFSET_NR)]
+    out = [
+        _op(_LOAD, _OFFSET_ARCH),
+        _op(_JUMP_EQ, _AUDIT_ARCH[machine], 1, 0),
+        _refuse(),
+        _op(_LOAD, _OFFSET_NR),
+    ]
     if machine == "x86_64":
         out += [_op(_JUMP_GE, _X32_BIT, 0, 1), _refuse(_ENOSYS)]
     # The C library falls back to clone(2), whose flags a filter can see, when clone3(2) is unknown.
@@ -154,7 +159,12 @@ def engine_profile() -> dict[str, object]:
         if _NAMESPACE_FLAGS >> flag & 1:
             mask = {"index": 0, "value": 1 << flag, "valueTwo": 1 << flag, "op": "SCMP_CMP_MASKED_EQ"}
             rules.append(
-                {"names": ["clone", "unshare"], "action": "SCMP_ACT_ERRNO", "errnoRet": _EPERM, "args": [mask]}
+                {
+                    "names": ["clone", "unshare"],
+                    "action": "SCMP_ACT_ERRNO",
+                    "errnoRet": _EPERM,
+                    "args": [mask],
+                }
             )
     for family in range(46):
         if family not in _FAMILIES:

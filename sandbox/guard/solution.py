@@ -72,12 +72,14 @@ class Sender:
         self._due = self._clock() + _FLUSH_S
 
     def send(self, data: bytes) -> None:
+        """Buffer frames."""
         self.parts.append(data)
         self._size += len(data)
         if self._size > _FLUSH_BYTES or self._clock() > self._due:
             self.flush()
 
     def flush(self) -> None:
+        """Write what is buffered."""
         view = memoryview(b"".join(self.parts))
         while view:
             view = view[self._write(self._fd, view) :]
@@ -106,7 +108,7 @@ def load(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _load_first(source: bytes) -> None:
-    """Import what needs the names that are about to go; the original scorers have it loaded from the start."""
+    """Import what needs the names that are about to go; the original scorers load it at the start."""
     if b"numpy" in source:
         try:
             importlib.import_module("numpy")
@@ -146,9 +148,7 @@ def serve(job: dict[str, Any], channel: int, payload: int) -> None:
         _call_all(function, records, sender, job)
 
 
-def _call_all(
-    function: Callable[..., Any], records: BinaryIO, sender: Sender, job: dict[str, Any]
-) -> None:
+def _call_all(function: Callable[..., Any], records: BinaryIO, sender: Sender, job: dict[str, Any]) -> None:
     """Call ``function`` with each record; stop at the first exception.
 
     Everything that the loop needs is bound to a local name first: the solution may replace what it finds.

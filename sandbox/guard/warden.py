@@ -57,6 +57,7 @@ class Ending:
 
     @property
     def good(self) -> bool:
+        """Whether the next phase may start."""
         return self.exit_code == 0 and not self.reason
 
 

@@ -97,7 +97,7 @@ class Zygote:
         command = json.loads(message)
         if command["op"] == "start":
             try:
-                self._start(command, dict(zip(FDS, fds)))
+                self._start(command, dict(zip(FDS, fds, strict=True)))
             except OSError as error:
                 self._tell({"id": command["id"], "error": str(error)})
             finally:
@@ -159,7 +159,8 @@ class Zygote:
             else:
                 kernel.become_subreaper()  # and stay, if the zygote dies, to end the program
             signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for number in (signal.SIGCHLD, signal.SIGINT):  # a PID 1 is safe from signals without a handler
+                signal.signal(number, signal.SIG_DFL)
             self._control.close()
             if group:
                 group.join()

@@ -34,7 +34,13 @@ def opencoder(env: dict[str, str], tmp_path: Path) -> Run:
 
     def run(*words: object, **more: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*MODULE, *map(str, words)], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=110, **more
+            [*MODULE, *map(str, words)],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=110,
+            **more,
         )
 
     return run
@@ -46,7 +52,9 @@ def references(env: dict[str, str]) -> dict[str, str]:
         "import json; from eval.registry import find_benchmark;"
         "print(json.dumps({t.task_id: t.reference for t in find_benchmark('humaneval').load().tasks}))"
     )
-    out = subprocess.run([sys.executable, "-P", "-c", program], env=env, check=True, capture_output=True, text=True)
+    out = subprocess.run(
+        [sys.executable, "-P", "-c", program], env=env, check=True, capture_output=True, text=True
+    )
     found: dict[str, str] = json.loads(out.stdout)
     return found
 
@@ -102,7 +110,10 @@ def test_score_a_partial_file_of_all_forms(opencoder: Run, env: dict[str, str], 
     for key in ("version", "preset", "image_digest", "wall_s"):
         assert key in result
     outcomes = rows_of(tmp_path / "out" / "outcomes.jsonl")
-    assert [(row["task_id"], row["sample_id"]) for row in outcomes][:2] == [("HumanEval/0", 0), ("HumanEval/0", 1)]
+    assert [(row["task_id"], row["sample_id"]) for row in outcomes][:2] == [
+        ("HumanEval/0", 0),
+        ("HumanEval/0", 1),
+    ]
     assert [row["status"] for row in outcomes][:4] == ["passed", "failed", "passed", "passed"]
     assert outcomes[4]["status"] in ("failed", "no_code")
     assert json.loads((tmp_path / "out" / "results.json").read_text())["pass_at_k"] == result["pass_at_k"]
@@ -122,7 +133,9 @@ def test_verdicts_do_not_depend_on_concurrency(opencoder: Run, env: dict[str, st
     known = list(references(env).items())[:24]
     rows: list[dict[str, object]] = []
     for index, (task_id, text) in enumerate(known):
-        rows.append({"task_id": task_id, "solution": text if index % 3 else text.replace("return", "return not")})
+        rows.append(
+            {"task_id": task_id, "solution": text if index % 3 else text.replace("return", "return not")}
+        )
     samples = write_rows(tmp_path / "s.jsonl", rows)
     seen = []
     for concurrency in (1, 2, 8):
@@ -170,7 +183,9 @@ def bad(tmp_path: Path, kind: str) -> Path:
         ("missing", ["nowhere.jsonl"]),
     ],
 )
-def test_bad_samples_are_told_by_file_and_line(opencoder: Run, tmp_path: Path, kind: str, words: list[str]) -> None:
+def test_bad_samples_are_told_by_file_and_line(
+    opencoder: Run, tmp_path: Path, kind: str, words: list[str]
+) -> None:
     done = opencoder("eval", "score", "humaneval", "--samples", bad(tmp_path, kind), "-o", "out")
     assert done.returncode == 2
     for word in words:
@@ -186,7 +201,11 @@ def test_bad_samples_are_told_by_file_and_line(opencoder: Run, tmp_path: Path, k
         (("score", "humaneval", "--samples", "s.jsonl", "--concurrency", "0"), 2, "concurrency"),
         (("score", "humaneval", "--samples", "s.jsonl", "--backend", "vm"), 2, "docker"),
         (("run", "gpt", "--bench", "humaneval"), 2, "openai/NAME"),
-        (("run", "openai/m", "--bench", "humaneval", "--base-url", "http://127.0.0.1:9/v1"), 4, "127.0.0.1:9"),
+        (
+            ("run", "openai/m", "--bench", "humaneval", "--base-url", "http://127.0.0.1:9/v1"),
+            4,
+            "127.0.0.1:9",
+        ),
         (("run", "vllm/m", "--bench", "humaneval"), 4, "pip install"),
     ],
 )
@@ -232,7 +251,9 @@ def test_a_full_disk_keeps_what_is_done(opencoder: Run, env: dict[str, str], sma
 
 def test_a_read_only_folder(opencoder: Run, small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-    done = opencoder("eval", "run", "reference", "--bench", "humaneval", "--limit", 1, "-o", small_disk / "out")
+    done = opencoder(
+        "eval", "run", "reference", "--bench", "humaneval", "--limit", 1, "-o", small_disk / "out"
+    )
     assert done.returncode == 2
     assert str(small_disk) in one_line(done)
 
@@ -304,11 +325,11 @@ def test_another_run_is_not_overwritten(opencoder: Run) -> None:
 def script_of(known: dict[str, str], num: int) -> list[dict[str, Any]]:
     """What the model server answers: the reference in a fence, wrong for every fourth task."""
     rows = []
-    for index, (task_id, program) in enumerate(list(known.items())[:num]):
-        name = program.split("def ")[-1].split("(")[0]
-        answer = f"Here it is.\n```python\n{program}\n```\n" if index % 4 else f"```python\ndef {name}(): pass\n```"
-        rows.append({"contains": program.split("def ")[-1].split("\n")[0], "answers": [answer]})
-        del task_id
+    for index, program in enumerate(list(known.values())[:num]):
+        signature = ("\n" + program).rpartition("\ndef ")[2].partition("\n")[0]
+        wrong = f"```python\ndef {signature.partition('(')[0]}(): pass\n```"
+        right = f"Here it is.\n```python\n{program}\n```\n"
+        rows.append({"contains": signature, "answers": [right if index % 4 else wrong]})
     return rows
 
 

@@ -80,7 +80,9 @@ def test_all_references_of_humaneval_pass(tmp_path: Path) -> None:
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize(("bench", "every"), [("humaneval+", 6), ("mbpp+", 12), ("humaneval", 16), ("mbpp-sanitized", 36)])
+@pytest.mark.parametrize(
+    ("bench", "every"), [("humaneval+", 6), ("mbpp+", 12), ("humaneval", 16), ("mbpp-sanitized", 36)]
+)
 def test_references_pass_in_docker(
     real_data: Path, tmp_path: Path, python_image: str, bench: str, every: int
 ) -> None:

@@ -49,7 +49,13 @@ async def sandbox() -> AsyncIterator[NamespaceSandbox]:
 def toy(suites: Suites, reference: str = SQUARE) -> tuple[Toy, Dataset, Task]:
     task = Task(task_id="Toy/0", benchmark="toy", prompt="", entry_point="square", reference=reference)
     dataset = Dataset(
-        benchmark="toy", version="1", tasks=(task,), path=Path("toy"), sha256="0" * 64, md5="", origin="folder"
+        benchmark="toy",
+        version="1",
+        tasks=(task,),
+        path=Path("toy"),
+        sha256="0" * 64,
+        md5="",
+        origin="folder",
     )
     return Toy(suites), dataset, task
 
@@ -66,7 +72,11 @@ CHECK = TestCode(
 
 
 async def judge(
-    sandbox: NamespaceSandbox, suites: Suites, solution: str, preset: Preset = DEFAULT, reference: str = SQUARE
+    sandbox: NamespaceSandbox,
+    suites: Suites,
+    solution: str,
+    preset: Preset = DEFAULT,
+    reference: str = SQUARE,
 ) -> Outcome:
     benchmark, dataset, task = toy(suites, reference)
     return await Scorer(sandbox, benchmark, dataset, preset).score(task, 0, solution)  # type: ignore[arg-type]
@@ -134,7 +144,12 @@ async def test_a_time_limit_is_looked_at_again_only_where_it_was_hit(sandbox: Na
     benchmark, dataset, task = toy(NUMBERS)
     scorer = Scorer(sandbox, benchmark, dataset, DEFAULT)  # type: ignore[arg-type]
     first = Outcome(
-        task_id="Toy/0", sample_id=0, status="timeout", base_status="failed", plus_status="timeout", detail="old"
+        task_id="Toy/0",
+        sample_id=0,
+        status="timeout",
+        base_status="failed",
+        plus_status="timeout",
+        detail="old",
     )
     again = await scorer.score(task, 0, SQUARE, first=first)
     assert (again.status, again.base_status, again.plus_status) == ("failed", "failed", "passed")
@@ -148,7 +163,10 @@ async def test_evalplus_takes_open_away_and_ours_outside_the_sets_does_not(sandb
 
 async def test_find_zero_never_passes_as_in_evalplus_0_3_1(sandbox: NamespaceSandbox) -> None:
     suites = Cases(
-        entry_point="find_zero", inputs={"base": [[[-1.0, 1.0]]], "plus": []}, atol=1e-4, oracle_kind="find_zero"
+        entry_point="find_zero",
+        inputs={"base": [[[-1.0, 1.0]]], "plus": []},
+        atol=1e-4,
+        oracle_kind="find_zero",
     )
     reference = "def find_zero(xs):\n    return -xs[0] / xs[1]\n"
     assert (await judge(sandbox, suites, reference, reference=reference)).status == "passed"

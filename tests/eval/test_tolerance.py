@@ -35,7 +35,15 @@ def test_lists_are_as_close_as_numpy_says(pairs: list[tuple[float, float]]) -> N
 
 @pytest.mark.parametrize(
     ("value", "floats"),
-    [(1.0, True), ([1.0, 2.0], True), ((1.0,), True), ([], False), ([1.0, 2], False), (1, False), ("1.0", False)],
+    [
+        (1.0, True),
+        ([1.0, 2.0], True),
+        ((1.0,), True),
+        ([], False),
+        ([1.0, 2], False),
+        (1, False),
+        ("1.0", False),
+    ],
 )
 def test_is_floats(value: object, floats: bool) -> None:
     assert is_floats(value) is floats

@@ -142,14 +142,15 @@ async def test_files_come_back_and_links_do_not(sandbox):
 
 
 async def test_a_very_deep_folder_is_removed(sandbox):
+    # Deeper than the recursion limit, the number of open files and the longest path allow.
     source = (
-        "import os\nfor _ in range(30_000):\n    os.mkdir('d')\n    os.chdir('d')\n"
+        "import os\nfor _ in range(6_000):\n    os.mkdir('d')\n    os.chdir('d')\n"
         "os.chmod('.', 0)\nprint('deep')"
     )
     result = await run(sandbox, python(source, limits=Limits(wall_s=60)))
     assert result.stdout == b"deep\n", result
     home = sandbox._home(sandbox._next)
-    for _ in range(1000):
+    for _ in range(2000):
         if not home.exists():
             break
         await asyncio.sleep(0.02)
@@ -173,9 +174,11 @@ async def test_leaving_ends_what_runs():
     marker = fresh_marker()
     async with ProcessSandbox() as sandbox:
         staging = sandbox._staging
-        await sandbox.start(python(daemons(marker) + "time.sleep(60)", limits=Limits(wall_s=90)))
+        program = python(daemons(marker) + "time.sleep(60)", limits=Limits(wall_s=90))
+        running = await sandbox.start(program)
         await wait_for(marker, 3)
     assert num_running(marker) == 0
+    assert (await running.wait()).verdict is Verdict.SANDBOX_ERROR
     assert not staging.exists()
 
 

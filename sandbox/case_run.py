@@ -1,0 +1,173 @@
+"""One solution against one set of cases: its answers are compared here, outside of its process."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sandbox.api import Running, Sandbox, Verdict
+from sandbox.cases import CaseSet
+from sandbox.guard import plain, solution, wire
+from sandbox.judgement import WALL_EXTRA_S, WALL_FACTOR, Judgement, Solution, ended_early, solution_program
+
+_STALL_S = 0.25
+# A call that uses less than this part of a CPU sleeps or waits; it is not the machine that keeps it.
+_IDLE_FRAC = 0.1
+
+
+class _Timeout(Exception):
+    """A call took more than its share."""
+
+
+class _Answers:
+    """The frames of one running solution, with a watch on calls that do not return."""
+
+    def __init__(self, running: Running, cases: CaseSet, limit: int) -> None:
+        self._running = running
+        self._cases = cases
+        self._frames = wire.Frames(limit=limit)
+        self.ready: list[tuple[bytes, bytes]] = []
+
+    async def chunk(self, index: int) -> bytes:
+        """Return the next bytes while call ``index`` is under way.
+
+        Raises:
+            _Timeout: The call had its CPU seconds, or far more wall time than they need.
+        """
+        limit = self._cases.limit_s(index)
+        if limit is None:
+            return await self._running.receive()
+        loop = asyncio.get_running_loop()
+        receiving = asyncio.ensure_future(self._running.receive())
+        began, first_cpu = loop.time(), None
+        try:
+            while True:
+                done, _ = await asyncio.wait((receiving,), timeout=_STALL_S)
+                if done:
+                    return receiving.result()
+                used = await self._running.cpu_s()
+                first_cpu = used if first_cpu is None else first_cpu
+                if used - first_cpu > limit:
+                    raise _Timeout(f"more than {limit:g} CPU seconds")
+                wall = loop.time() - began
+                if wall > limit and used - first_cpu < wall * _IDLE_FRAC:
+                    raise _Timeout(f"waiting for more than {limit:g} s")
+                if wall > limit * WALL_FACTOR + WALL_EXTRA_S:
+                    raise _Timeout(f"no answer within {limit * WALL_FACTOR + WALL_EXTRA_S:g} s")
+        finally:
+            receiving.cancel()
+
+    async def frame(self, index: int) -> tuple[bytes, bytes] | None:
+        """Return the next frame, None at the end of the stream."""
+        while not self.ready:
+            data = await self.chunk(index)
+            if not data:
+                return None
+            self.ready = self._frames.feed(data)
+        return self.ready.pop(0)
+
+    def push(self, data: bytes) -> None:
+        """Take bytes that have been received but not yet judged."""
+        self.ready += self._frames.feed(data)
+
+
+class CaseRun:
+    """One solution against one set of cases."""
+
+    def __init__(self, sandbox: Sandbox, item: Solution, cases: CaseSet) -> None:
+        self._sandbox = sandbox
+        self._item = item
+        self._cases = cases
+        self._index = 0
+
+    async def judge(self) -> Judgement:
+        judgement, closer = await self._attempt(full_from=None)
+        if closer:  # a wrong answer that travelled as a digest: run again to see it whole
+            judgement, _ = await self._attempt(full_from=self._index)
+        return judgement
+
+    async def _attempt(self, full_from: int | None) -> tuple[Judgement, bool]:
+        """Judge once; also returns whether whole answers from ``self._index`` on could change the verdict."""
+        options: dict[str, object] = {
+            "entry_point": self._item.entry_point,
+            "slow_calls": sorted(self._cases.slow_calls),
+        }
+        if full_from is not None:
+            options["full_from"] = full_from
+        running = await self._sandbox.start(solution_program(self._item, options, self._cases.payload))
+        answers = _Answers(running, self._cases, self._item.limits.result_bytes + 64)
+        self._index = 0
+        verdict: Verdict | None = None
+        detail = ""
+        closer = False
+        try:
+            position = await self._match_bytes(answers)
+            self._index = self._cases.index_at(position)
+            verdict, detail, closer = await self._match_frames(answers)
+        except _Timeout as error:
+            verdict, detail = Verdict.TIMEOUT, f"call {self._index}: {error}"
+        except (wire.FrameError, plain.NotPlain) as error:
+            verdict, detail = Verdict.ERROR, f"broken answer: {error}"
+        except BaseException:  # cancelled, or a fault of ours: nothing may go on running
+            running.kill()
+            await running.wait()
+            raise
+        if verdict is not Verdict.PASS:
+            running.kill()
+        result = await running.wait()
+        if verdict is None:
+            verdict, detail = ended_early(result)
+        elif result.verdict is Verdict.SANDBOX_ERROR:
+            verdict, detail = Verdict.SANDBOX_ERROR, result.detail
+        elif verdict is not Verdict.PASS and result.verdict is Verdict.OUTPUT:
+            verdict, detail = Verdict.OUTPUT, result.detail
+        wrong_at = None if verdict is Verdict.PASS else self._index
+        judgement = Judgement(
+            verdict=verdict, result=result, detail=detail, index=wrong_at, answered=self._index
+        )
+        return judgement, closer and verdict is Verdict.WRONG and full_from is None
+
+    async def _match_bytes(self, answers: _Answers) -> int:
+        """Compare whole chunks; returns where the first byte differs and leaves the rest in ``answers``."""
+        expected, position = self._cases.expected, 0
+        while True:
+            data = await answers.chunk(self._index)
+            if data and expected.startswith(data, position):
+                position += len(data)
+                self._index = self._cases.index_at(position)
+                continue
+            # Go on frame by frame from the start of the frame that the difference lies in.
+            start = self._cases.offsets[self._cases.index_at(position)]
+            answers.push(expected[start:position] + data)
+            return start
+
+    async def _match_frames(self, answers: _Answers) -> tuple[Verdict | None, str, bool]:
+        """Judge frame by frame; returns (verdict, detail, whether whole answers are needed)."""
+        while (frame := await answers.frame(self._index)) is not None:
+            kind, payload = frame
+            if kind == solution.DONE and self._index == len(self._cases):
+                return Verdict.PASS, "", False
+            if kind == solution.LOAD_FAILURE:
+                text = payload.decode("utf-8", "replace")
+                verdict = Verdict.MEMORY if text.startswith("MemoryError") else Verdict.ERROR
+                return verdict, f"loading: {text}", False
+            if kind == solution.EXCEPTION:
+                text = payload.decode("utf-8", "replace")
+                verdict = Verdict.MEMORY if text.startswith("MemoryError") else Verdict.ERROR
+                return verdict, f"call {self._index}: {text}", False
+            if kind != solution.ANSWER or self._index >= len(self._cases):
+                return Verdict.ERROR, "broken answer: an unexpected frame", False
+            expected = self._cases.expected_frame(self._index)
+            if wire.frame(kind, payload) != expected:
+                hidden = payload[:1] == plain.DIGEST_MARK
+                if hidden or not await self._accepts(payload, expected[wire.HEADER.size :]):
+                    return Verdict.WRONG, f"call {self._index}: wrong answer", hidden
+            self._index += 1
+        return None, "", False
+
+    async def _accepts(self, payload: bytes, expected: bytes) -> bool:
+        if expected[:1] == plain.DIGEST_MARK and plain.seal(plain.decode(payload)) == expected:
+            return True
+        whole = await self._cases.whole(self._index, expected)
+        if whole[:1] == plain.DIGEST_MARK:
+            return False  # too long to be looked at, and its digest differs
+        return self._cases.compare(self._index, plain.decode(payload), plain.decode(whole))
