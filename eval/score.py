@@ -115,13 +115,15 @@ class Scorer:
             return self._outcome(task, sample_id, {"": verdict})
         case_sets = await self._case_sets(task, suites)
         known = {} if first is None else {"base": first.base_status, "plus": first.plus_status}
-        verdicts: dict[str, _Verdict] = {}
-        for name in suites.inputs:
-            status = known.get(name)
-            if first is not None and status is not None and status != "timeout":
-                verdicts[name] = _Verdict.kept(status, first)
-            else:
-                verdicts[name] = await self._run_cases(suites, case_sets[name], solution)
+        kept = {
+            name: _Verdict.kept(status, first)
+            for name, status in known.items()
+            if first is not None and status is not None and status != "timeout"
+        }
+        judged = await self._run_cases(
+            suites, {name: cases for name, cases in case_sets.items() if name not in kept}, solution
+        )
+        verdicts = {name: kept.get(name) or judged[name] for name in case_sets}
         return self._outcome(task, sample_id, verdicts)
 
     def _outcome(self, task: Task, sample_id: int, verdicts: Mapping[str, _Verdict]) -> Outcome:
@@ -167,18 +169,24 @@ class Scorer:
                 del self._sets[next(iter(self._sets))]
         return self._sets[task.task_id]
 
-    async def _run_cases(self, cases: Cases, case_set_: CaseSet, solution: str) -> _Verdict:
+    async def _run_cases(
+        self, cases: Cases, case_sets: Mapping[str, CaseSet], solution: str
+    ) -> dict[str, _Verdict]:
         rules = self._preset.cases
         item = Solution(
             source=solution,
             entry_point=cases.entry_point,
-            limits=_case_limits(rules, case_set_),
+            limits=_case_limits(rules, list(case_sets.values())),
             options={**_guards(rules.disabled, rules.guarded_modules), "refuse_stdin": True},
         )
-        verdict = _Verdict.of(await judge.judge_cases(self._sandbox, item, case_set_))
-        if rules.find_zero_fails and cases.oracle_kind == "find_zero" and verdict.status == "passed":
-            return replace(verdict, status="failed", detail="evalplus 0.3.1 never passes this task")
-        return verdict
+        judged = await judge.judge_suites(self._sandbox, item, list(case_sets.values()))
+        verdicts = {name: _Verdict.of(one) for name, one in zip(case_sets, judged, strict=True)}
+        if rules.find_zero_fails and cases.oracle_kind == "find_zero":
+            detail = "evalplus 0.3.1 never passes this task"
+            for name, verdict in verdicts.items():
+                if verdict.status == "passed":
+                    verdicts[name] = replace(verdict, status="failed", detail=detail)
+        return verdicts
 
     async def _run_tests(self, tests: TestCode, solution: str, task: Task) -> _Verdict:
         rules = self._preset.tests
@@ -205,10 +213,10 @@ def _guards(disabled: Sequence[str], modules: Sequence[str]) -> dict[str, Any]:
     return {"disabled": list(disabled), "guarded_modules": list(modules)}
 
 
-def _case_limits(rules: CaseRules, cases: CaseSet) -> Limits:
-    total = sum(cases.limit_s(index) or 0.0 for index in range(len(cases)))
-    cpu_s = min(rules.suite_limit_s, total) + _SUITE_EXTRA_S
-    return _limits(cpu_s, rules.memory_mb)
+def _case_limits(rules: CaseRules, suites: Sequence[CaseSet]) -> Limits:
+    """Return the limits of one suite: the longest that any of them may take."""
+    totals = [sum(cases.limit_s(index) or 0.0 for index in range(len(cases))) for cases in suites]
+    return _limits(min(rules.suite_limit_s, max(totals)) + _SUITE_EXTRA_S, rules.memory_mb)
 
 
 def _test_limits(rules: TestRules) -> Limits:

@@ -2,8 +2,9 @@
 
 Source: evalplus 0.3.1 and main, ``eval/__init__.py`` and ``eval/_special_oracle.py``: equality first; a float
 or a non-empty list or tuple of floats sets the task's tolerance to 1e-6 from there on; with a tolerance,
-types and lengths must agree and every number must lie within ``atol + 1e-7 * |expected|``. Some tasks have an
-oracle of their own. Answers are plain data here (``sandbox.guard.plain``), never objects of the tested process.
+types and lengths must agree and every number must lie within ``atol + 1e-7 * |expected|``. Some tasks have
+an oracle of their own. Answers are plain data here (``sandbox.guard.plain``), never objects of the tested
+process.
 """
 
 from __future__ import annotations

@@ -123,15 +123,18 @@ class Running(Protocol):
 
     async def receive(self) -> bytes:
         """Return the next bytes from the channel, ``b""`` at its end."""
+        ...
 
     async def cpu_s(self) -> float:
         """Return the CPU seconds used so far by all of its processes."""
+        ...
 
     def kill(self) -> None:
         """End all of its processes now. The result is then judged by the caller."""
 
     async def wait(self) -> Result:
         """Return the result; the program and everything it started is gone by then."""
+        ...
 
 
 class Sandbox(Protocol):
@@ -148,6 +151,7 @@ class Sandbox(Protocol):
             InfraError: The backend, not the program, failed.
             UserError: The language is not known or not installed here.
         """
+        ...
 
     async def __aenter__(self) -> Self: ...
 

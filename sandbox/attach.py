@@ -24,6 +24,7 @@ class Listener(Protocol):
         Raises:
             FrameError: It should not have come.
         """
+        ...
 
     def stream_lost(self, reason: str) -> None:
         """No frame will come any more."""

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import bisect
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
 
 from sandbox.api import Running, Sandbox, Verdict
 from sandbox.cases import CaseSet
@@ -15,25 +19,25 @@ _IDLE_FRAC = 0.1
 
 
 class _Timeout(Exception):
-    """A call took more than its share."""
+    """A call took more than its share. ``position`` says how many bytes were right before it."""
+
+    position = 0
 
 
 class _Answers:
     """The frames of one running solution, with a watch on calls that do not return."""
 
-    def __init__(self, running: Running, cases: CaseSet, limit: int) -> None:
+    def __init__(self, running: Running, limit: int) -> None:
         self._running = running
-        self._cases = cases
         self._frames = wire.Frames(limit=limit)
         self.ready: list[tuple[bytes, bytes]] = []
 
-    async def chunk(self, index: int) -> bytes:
-        """Return the next bytes while call ``index`` is under way.
+    async def chunk(self, limit: float | None) -> bytes:
+        """Return the next bytes while a call of ``limit`` CPU seconds is under way.
 
         Raises:
             _Timeout: The call had its CPU seconds, or far more wall time than they need.
         """
-        limit = self._cases.limit_s(index)
         if limit is None:
             return await self._running.receive()
         loop = asyncio.get_running_loop()
@@ -56,10 +60,10 @@ class _Answers:
         finally:
             receiving.cancel()
 
-    async def frame(self, index: int) -> tuple[bytes, bytes] | None:
+    async def frame(self, limit: float | None) -> tuple[bytes, bytes] | None:
         """Return the next frame, None at the end of the stream."""
         while not self.ready:
-            data = await self.chunk(index)
+            data = await self.chunk(limit)
             if not data:
                 return None
             self.ready = self._frames.feed(data)
@@ -80,6 +84,7 @@ class CaseRun:
         self._index = 0
 
     async def judge(self) -> Judgement:
+        """Run the solution, a second time where a long answer must be seen whole."""
         judgement, closer = await self._attempt(full_from=None)
         if closer:  # a wrong answer that travelled as a digest: run again to see it whole
             judgement, _ = await self._attempt(full_from=self._index)
@@ -94,7 +99,7 @@ class CaseRun:
         if full_from is not None:
             options["full_from"] = full_from
         running = await self._sandbox.start(solution_program(self._item, options, self._cases.payload))
-        answers = _Answers(running, self._cases, self._item.limits.result_bytes + 64)
+        answers = _Answers(running, self._item.limits.result_bytes + 64)
         self._index = 0
         verdict: Verdict | None = None
         detail = ""
@@ -130,7 +135,7 @@ class CaseRun:
         """Compare whole chunks; returns where the first byte differs and leaves the rest in ``answers``."""
         expected, position = self._cases.expected, 0
         while True:
-            data = await answers.chunk(self._index)
+            data = await answers.chunk(self._cases.limit_s(self._index))
             if data and expected.startswith(data, position):
                 position += len(data)
                 self._index = self._cases.index_at(position)
@@ -142,7 +147,7 @@ class CaseRun:
 
     async def _match_frames(self, answers: _Answers) -> tuple[Verdict | None, str, bool]:
         """Judge frame by frame; returns (verdict, detail, whether whole answers are needed)."""
-        while (frame := await answers.frame(self._index)) is not None:
+        while (frame := await answers.frame(self._cases.limit_s(self._index))) is not None:
             kind, payload = frame
             if kind == solution.DONE and self._index == len(self._cases):
                 return Verdict.PASS, "", False
@@ -171,3 +176,74 @@ class CaseRun:
         if whole[:1] == plain.DIGEST_MARK:
             return False  # too long to be looked at, and its digest differs
         return self._cases.compare(self._index, plain.decode(payload), plain.decode(whole))
+
+
+class SharedRun:
+    """Several sets of cases behind one boundary, a fresh process each.
+
+    It only looks for answers that are right to the byte, as those of a right solution nearly always are: one
+    start then serves all sets. At the first difference it ends, and the sets from there on are judged one by
+    one.
+    """
+
+    def __init__(self, sandbox: Sandbox, item: Solution, suites: Sequence[CaseSet]) -> None:
+        self._sandbox = sandbox
+        self._item = item
+        self._suites = suites
+        end = wire.frame(solution.DONE) + wire.frame(solution.NEXT)
+        self._expected = b"".join(cases.expected + end for cases in suites)
+        lengths = [len(cases.expected) + len(end) for cases in suites]
+        self._starts = list(itertools.accumulate(lengths, initial=0))
+
+    async def judge(self) -> list[Judgement]:
+        """Return the judgements of the first sets, as far as this run can tell."""
+        limits = self._item.limits
+        num = len(self._suites)
+        wide = replace(
+            limits, wall_s=num * limits.wall_s, cpu_s=None if limits.cpu_s is None else num * limits.cpu_s
+        )
+        options = {
+            "entry_point": self._item.entry_point,
+            "suites": [len(cases.payload) for cases in self._suites],
+            "slow_calls": [sorted(cases.slow_calls) for cases in self._suites],
+        }
+        payload = b"".join(cases.payload for cases in self._suites)
+        item = replace(self._item, limits=wide)
+        running = await self._sandbox.start(solution_program(item, options, payload))
+        position, timeout = 0, ""
+        try:
+            position = await self._match(_Answers(running, limits.result_bytes))
+        except _Timeout as error:
+            position, timeout = error.position, str(error)
+        finally:
+            if position < len(self._expected):
+                running.kill()
+            result = await running.wait()
+        suite = bisect.bisect_right(self._starts, position) - 1
+        out = [Judgement(verdict=Verdict.PASS, result=result) for _ in range(suite)]
+        if timeout:
+            index = self._suites[suite].index_at(position - self._starts[suite])
+            detail = f"call {index}: {timeout}"
+            out.append(Judgement(verdict=Verdict.TIMEOUT, result=result, detail=detail, index=index))
+        # What the boundary used is told once; the other sets came with it.
+        return [one if place == 0 else _free(one) for place, one in enumerate(out)]
+
+    async def _match(self, answers: _Answers) -> int:
+        """Return how many bytes are right."""
+        position = 0
+        while position < len(self._expected):
+            suite = bisect.bisect_right(self._starts, position) - 1
+            cases = self._suites[suite]
+            try:
+                data = await answers.chunk(cases.limit_s(cases.index_at(position - self._starts[suite])))
+            except _Timeout as error:
+                error.position = position
+                raise
+            if not data or not self._expected.startswith(data, position):
+                break
+            position += len(data)
+        return position
+
+
+def _free(judgement: Judgement) -> Judgement:
+    return replace(judgement, result=replace(judgement.result, wall_s=0.0, cpu_s=0.0))

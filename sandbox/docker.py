@@ -1,7 +1,7 @@
 """The ``docker`` backend: one hardened container per program, out of a warm pool, removed after its one use.
 
-PID 1 of the container is our warden (``sandbox.guard.oneshot``). All bytes to and from it go over the engine's
-attach stream; a flood is stopped inside the container, and nothing waits for a reader that does not come.
+PID 1 of the container is our warden (``sandbox.guard.oneshot``). All bytes to and from it go over the attach
+stream of the engine; a flood is stopped inside, and nothing waits for a reader that does not come.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ class DockerRun:
         self._room = wire.WINDOW
         self._moved = asyncio.Event()
 
-    async def begin(self) -> None:
-        """Send the job."""
+    async def begin(self, job: bytes) -> None:
+        """Send the job (see ``sandbox.jobs``) with what it reads."""
         self._stream.listen(self)
         await self._stream.write_all(wire.PAYLOAD, self._program.payload)
         await self._stream.write_all(wire.STDIN, self._program.stdin)
-        self._stream.write(wire.JOB, encode_job(self._program))
+        self._stream.write(wire.JOB, job)
         self._began = time.monotonic()
         self._expect_end(wall_deadline_s(self._program))
 
@@ -118,7 +118,7 @@ class DockerRun:
             self._ended.set_exception(failed)
 
     async def _counts(self, fault: str) -> tuple[dict[str, Any], str]:
-        """Return what the kernel counted, and the fault; the engine is asked for what the warden did not tell."""
+        """Return what the kernel counted, and the fault; the engine tells what the warden did not."""
         report = self._got.report
         counted = {name: report[name] for name in _COUNTS if name in report}
         if report.get("counted"):
@@ -219,7 +219,7 @@ class DockerSandbox:
         """Start ``program`` (see :class:`sandbox.api.Sandbox`)."""
         if self._engine is None or self._pool is None:
             raise InfraError("the sandbox is not open; use it in an 'async with' block")
-        encode_job(program)  # raises before a container is used up
+        job = encode_job(program)
         known = language(program.language)
         if not any(language(name) is known for name in self._engine.languages):
             raise UserError(
@@ -229,7 +229,7 @@ class DockerSandbox:
         container = await self._pool.take(Size.of(program.limits))
         run = DockerRun(self._pool, container, program, self._result)
         try:
-            await run.begin()
+            await run.begin(job)
         except BaseException:
             self._pool.discard(container)
             raise

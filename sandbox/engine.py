@@ -22,6 +22,9 @@ _CALL_TIMEOUT_S = 120
 _BOOT = "import sys; sys.path.insert(0, '/opt/opencoder'); from guard.oneshot import main; main()"
 _COMMAND = ["python3", "-I", "-S", "-c", _BOOT]
 _CONFLICT = 409
+# What the warden and its folders need.
+_LEAST_MEMORY_MB = 32
+_LEAST_INODES = 16
 
 
 class Api(Protocol):
@@ -31,30 +34,39 @@ class Api(Protocol):
 
     def info(self) -> dict[str, Any]:
         """What the engine says of itself."""
+        ...
 
     def create_host_config(self, **options: Any) -> dict[str, Any]:
         """The part of a container's settings that concerns the host."""
+        ...
 
     def create_container(self, image: str, **options: Any) -> dict[str, Any]:
         """Create a container, without starting it."""
+        ...
 
     def attach_socket(self, container: str, params: Mapping[str, int]) -> socket.SocketIO:
         """The streams of a container."""
+        ...
 
     def start(self, container: str) -> None:
         """Start a container."""
+        ...
 
     def inspect_container(self, container: str) -> dict[str, Any]:
         """All that the engine knows of a container."""
+        ...
 
     def inspect_image(self, image: str) -> dict[str, Any]:
         """All that the engine knows of an image."""
+        ...
 
     def remove_container(self, container: str, *, v: bool, force: bool) -> None:
         """Kill and remove a container."""
+        ...
 
     def containers(self, *, all: bool, filters: Mapping[str, Any]) -> list[dict[str, Any]]:  # noqa: A002
         """List containers."""
+        ...
 
     def close(self) -> None:
         """Close the connections."""
@@ -71,8 +83,13 @@ class Size:
 
     @classmethod
     def of(cls, limits: Limits) -> Size:
-        """Return the size that a program with ``limits`` needs."""
-        return cls(memory_mb=limits.memory_mb, pids=limits.pids, disk_mb=limits.disk_mb, inodes=limits.inodes)
+        """Return the size that a program with ``limits`` needs; 0 would mean no limit to the engine."""
+        return cls(
+            memory_mb=max(limits.memory_mb, _LEAST_MEMORY_MB),
+            pids=max(limits.pids, 1),
+            disk_mb=max(limits.disk_mb, 1),
+            inodes=max(limits.inodes, _LEAST_INODES),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -188,7 +205,8 @@ class ContainerEngine:
         from docker.types import LogConfig, Ulimit
 
         memory = size.memory_mb << 20
-        scratch = f"rw,exec,nosuid,nodev,size={size.disk_mb}m,nr_inodes={size.inodes},uid={rootfs.UID},gid={rootfs.UID}"
+        owned = f"uid={rootfs.UID},gid={rootfs.UID}"
+        scratch = f"rw,exec,nosuid,nodev,size={size.disk_mb}m,nr_inodes={size.inodes},{owned}"
         return self._api.create_host_config(
             network_mode="none",
             ipc_mode="private",

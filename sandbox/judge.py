@@ -8,16 +8,26 @@ solution share an interpreter with an expected value or with the code that decid
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
 
 from opencoder.errors import InfraError
 from sandbox.api import Program, Result, Sandbox, Verdict, run
-from sandbox.case_run import CaseRun
+from sandbox.case_run import CaseRun, SharedRun
 from sandbox.cases import CaseSet
 from sandbox.check_run import free_names, run_tests
 from sandbox.judgement import Judgement, Solution, TestCode
 
-__all__ = ["Judgement", "Solution", "TestCode", "free_names", "judge_cases", "judge_script", "judge_tests"]
+__all__ = [
+    "Judgement",
+    "Solution",
+    "TestCode",
+    "free_names",
+    "judge_cases",
+    "judge_script",
+    "judge_suites",
+    "judge_tests",
+]
 
 _RETRIES = 2
 _BACKOFF_S = 0.5
@@ -26,6 +36,20 @@ _BACKOFF_S = 0.5
 async def judge_cases(sandbox: Sandbox, item: Solution, cases: CaseSet) -> Judgement:
     """Judge by inputs and expected answers."""
     return await _retried(lambda: CaseRun(sandbox, item, cases).judge())
+
+
+async def judge_suites(sandbox: Sandbox, item: Solution, suites: Sequence[CaseSet]) -> list[Judgement]:
+    """Judge by several sets of cases, each in a process that knows nothing of the others.
+
+    ``item.limits`` are those of one set.
+    """
+    done: list[Judgement] = []
+    if len(suites) > 1:
+        with contextlib.suppress(InfraError):  # then each set is tried, and retried, alone
+            done = await SharedRun(sandbox, item, suites).judge()
+    for cases in suites[len(done) :]:
+        done.append(await judge_cases(sandbox, item, cases))
+    return done
 
 
 async def judge_tests(sandbox: Sandbox, item: Solution, tests: TestCode) -> Judgement:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from sandbox.api import Limits, Program, Result, Verdict
 
-# A solution may take this much wall time for each CPU second it is allowed, and some more: load is no verdict.
+# A solution may take this much wall time for each CPU second it is allowed, and some more: load is no
+# verdict.
 WALL_FACTOR = 3.0
 WALL_EXTRA_S = 2.0
 

@@ -286,7 +286,7 @@ class NamespaceSandbox:
                 f"no namespaces here: {ready.get('error', 'the launcher ended')}",
                 repair="opencoder sandbox doctor",
             )
-        self.guarantee = self._level(capped=ready["capped"])
+        self.guarantee = self._level(capped=bool(ready["capped"]))
         self.note = ready["note"]
         self._control = control
         loop.add_reader(control, self._hear)

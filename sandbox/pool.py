@@ -24,8 +24,7 @@ _SIZES = 3
 _REMOVE_TRIES = 4
 _BACKOFF_S = 0.5
 # From the end of a container's stream until the engine knows that the container has stopped.
-_SETTLE_S = 0.05
-_SETTLE_TRIES = 40
+_SETTLE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,12 +107,12 @@ class Pool:
         Raises:
             InfraError: The engine failed, or the container is gone.
         """
-        for _ in range(_SETTLE_TRIES):
+        end = time.monotonic() + _SETTLE_S
+        while True:
             state = await asyncio.to_thread(self._engine.state, container.id)
-            if not state.running or not container.stream.lost:
-                break
-            await asyncio.sleep(_SETTLE_S)
-        return state
+            if not state.running or not container.stream.lost or time.monotonic() > end:
+                return state
+            await asyncio.sleep(_SETTLE_S / 40)
 
     async def aclose(self) -> None:
         """Remove every container, those in use included."""
@@ -177,10 +176,10 @@ class Pool:
         stream = Stream()
         container = Container(name, stream, born)
         self._live[name] = container
-        await asyncio.get_running_loop().create_connection(lambda: stream, sock=stream_socket)
         try:
+            await asyncio.get_running_loop().create_connection(lambda: stream, sock=stream_socket)
             await asyncio.wait_for(stream.ready, _READY_S)
-        except TimeoutError:
+        except (TimeoutError, OSError):
             stream.close()
         if stream.lost:
             said = stream.errors.decode("utf-8", "replace").strip().rpartition("\n")[2]

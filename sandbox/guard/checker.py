@@ -125,7 +125,8 @@ def _reference(value: Any) -> Any:
 def _update(arguments: list[Any], after: Any) -> None:
     """Repeat on this side what the call did to its mutable arguments."""
     for before, now in zip(arguments, after, strict=False):
-        if type(before) is type(now) and before != now:
+        # Compared as encoded: [True] == [1], and what holds NaN differs from itself.
+        if type(before) is type(now) and plain.encode(before) != plain.encode(now):
             if isinstance(before, list):
                 before[:] = now
             elif isinstance(before, (dict, set)):
@@ -155,6 +156,8 @@ def run(job: dict[str, Any], channel: int) -> None:
             exec(compile(options["setup"], "<setup>", "exec", dont_inherit=True), namespace)
         for name in options.get("modules", ()):
             namespace[name] = importlib.import_module(name)
+        # Every solution that loads answers this; one that does not must not pass tests that never call it.
+        remote.function(GETATTR)(0, "real")
         for name in options.get("names", ()):
             namespace[name] = remote.function(name)
         exec(compile(job["source"], "<tests>", "exec", dont_inherit=True), namespace)

@@ -2,8 +2,8 @@
 
 Everything goes over its stdin and stdout, which are the engine's attach stream, in frames (see ``wire``). It
 has the program's user id and no capability, as the engine gave it none. What keeps the program off it: it is
-not dumpable, so neither its memory nor its descriptors can be opened; the kernel drops signals from inside the
-namespace to PID 1 as long as no handler is set; and the program's filter refuses calls on other processes.
+not dumpable, so neither its memory nor its descriptors can be opened; the kernel drops signals to PID 1 from
+inside the namespace as long as no handler is set; and the program's filter refuses calls on other processes.
 """
 
 from __future__ import annotations

@@ -4,11 +4,14 @@ It runs in the interpreter of the solution, which may rewrite all of it: what it
 outputs, and the supervisor, which holds the expected values, treats them so.
 
 Frames sent on the channel: ``a`` an answer, ``t`` what is known of the call (when asked for),
-``x`` an exception in a call, ``l`` a failure to load, ``d`` the end of the payload. Options:
+``x`` an exception in a call, ``l`` a failure to load, ``d`` the end of the payload, ``n`` the end of a
+suite's process. Options:
 
 ``entry_point``  the function to call with each record of the payload; empty to serve requests instead
 ``full_from``    the first record whose answer is sent whole (up to the limit ``result_bytes``); those before,
                  if long, travel as a digest
+``suites``       sizes of the payload's parts in bytes, each served by a process of its own; ``slow_calls`` is
+                 then a list for each
 ``slow_calls``   records whose call may take long: answers before it must not wait for it
 ``times``        send, before each answer, the CPU seconds of the call and whether the answer is floats
 ``disabled``     dotted names to set to None before the solution loads
@@ -37,6 +40,7 @@ CALL_TIME = b"t"
 EXCEPTION = b"x"
 LOAD_FAILURE = b"l"
 DONE = b"d"
+NEXT = b"n"
 REQUEST = b"q"
 
 # Targets of a request that act on an object of the solution instead of calling one of its functions.
@@ -132,8 +136,31 @@ def serve(job: dict[str, Any], channel: int, payload: int) -> None:
     """Load the solution, then call it with each record of the payload, or serve requests."""
     options = job["options"]
     sender = Sender(channel)
+    if "suites" in options:
+        _serve_suites(job, payload, sender)
+        return
     # Opened before the solution, or the options, can take ``open`` away.
-    records = open(payload, "rb", buffering=1 << 16, closefd=False)
+    _serve_one(job, channel, open(payload, "rb", buffering=1 << 16, closefd=False), sender)
+
+
+def _serve_suites(job: dict[str, Any], payload: int, sender: Sender) -> None:
+    """Serve each suite in a process of its own, so that none sees what another left behind."""
+    options = job["options"]
+    start = 0
+    for size, slow in zip(options["suites"], options["slow_calls"], strict=True):
+        pid = os.fork()
+        if pid == 0:
+            records = io.BytesIO(os.pread(payload, size, start))
+            _serve_one({**job, "options": {**options, "slow_calls": slow}}, -1, records, sender)
+            return
+        _, status = os.waitpid(pid, 0)
+        sender.send(wire.frame(NEXT, b"" if status == 0 else str(status).encode()))
+        sender.flush()
+        start += size
+
+
+def _serve_one(job: dict[str, Any], channel: int, records: BinaryIO, sender: Sender) -> None:
+    options = job["options"]
     try:
         namespace = load(job)
         entry_point = options.get("entry_point")
@@ -236,16 +263,24 @@ class _Requests:
                 self._sender.send(self._answer(payload))
                 self._sender.flush()
 
+    def _encode(self, value: object) -> bytes:
+        if "numpy" in sys.modules:  # its numbers pass for byte strings when dumped directly
+            try:
+                value = plain.simplify(value, self._keep)
+            except (TypeError, ValueError, RecursionError):
+                pass  # ``encode`` meets the same and sends a handle
+        return plain.encode(value, self._keep)
+
     def _answer(self, payload: bytes) -> bytes:
         target, arguments, keywords = plain.decode(payload)
-        encode = plain.encode
-        before = encode(arguments, self._keep)
+        encode = self._encode
+        before = encode(arguments)
         try:
             function = self._target(target)
             arguments = self._resolve(arguments)
             value = function(*arguments, **self._resolve(keywords))
-            out = encode(value, self._keep)
-            after = encode(arguments, self._keep)
+            out = encode(value)
+            after = encode(arguments)
         except BaseException as error:  # noqa: BLE001
             return wire.frame(EXCEPTION, _describe(error))
         changed = after if after != before else b""

@@ -28,9 +28,11 @@ class Link(Protocol):
 
     def fileno(self) -> int:
         """The descriptor to poll for commands."""
+        ...
 
     def commands(self) -> list[bytes]:
         """Return what has come in; ``wire.KILL`` when the supervisor is gone."""
+        ...
 
     def send(self, data: bytes) -> None:
         """Send frames."""
@@ -41,9 +43,11 @@ class Relay(Protocol):
 
     def interest(self) -> dict[int, int]:
         """Return the descriptors to poll, each with the events awaited."""
+        ...
 
     def serve(self, ready: dict[int, int]) -> str:
         """Move bytes; returns why the program must end, or ''."""
+        ...
 
 
 @dataclass
@@ -196,7 +200,7 @@ def disk_full(folder: str) -> bool:
 
 
 def read_file(folder: str, name: str, limit: int) -> Iterator[bytes]:
-    """Read a regular file below ``folder`` in parts, without following any link; no part if there is none such.
+    """Read a regular file below ``folder`` in parts, following no link; no part if there is none such.
 
     An empty file gives one empty part. At most ``limit`` bytes are read, whatever the file claims to hold (it
     may be sparse).

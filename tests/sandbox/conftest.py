@@ -1,7 +1,7 @@
 """The attack battery: programs that try to get out, to hurt the machine or to forge a verdict.
 
-A test with an ``attack_id`` argument runs once per row; ``check_row`` runs a row in an open sandbox and checks
-what is expected of it. Without the file such a test is skipped.
+A test with an ``attack_id`` argument runs once per row; ``check_row`` runs a row in an open sandbox and
+checks what is expected of it. Where the file is not there, such a test is skipped.
 """
 
 from __future__ import annotations
@@ -9,20 +9,30 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import pytest
 
-from sandbox.api import Program, Sandbox, Verdict, run
+from sandbox.api import Limits, Program, Sandbox, Verdict, run
+from sandbox.images import connect
 from sandbox.rows import BatchRow, OutRow, run_row
 
 ATTACKS = Path(__file__).resolve().parents[3] / "shared" / "reference" / "sandbox-attacks.jsonl"
+MISSING = "no ../shared/reference with the attack battery"
 RSS_GROWTH_KB = 64 << 10
-# Sets of verdicts name the coarse kind only.
+# Programs that leave processes behind give them such names.
+MARKER = "sbxmark-"
+# The file names the coarse kind of these only.
 COARSE = {Verdict.SIGNAL: "error", Verdict.COMPILE_ERROR: "error"}
+NEIGHBOUR = Program(language="python", source="import time; time.sleep(1); print('alive')")
+
+OWNER_LABEL = "io.opencoder.owner"
+
 CheckRow = Callable[[Sandbox, dict[str, Any]], Awaitable[None]]
 
 
@@ -35,38 +45,134 @@ def read_attacks() -> list[dict[str, Any]]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "attack_id" in metafunc.fixturenames:
         ids = [row["id"] for row in read_attacks()]
-        missing = pytest.param(
-            "none", marks=pytest.mark.skip(reason="no ../shared/reference with the attack battery")
+        metafunc.parametrize(
+            "attack_id", ids or [pytest.param("none", marks=pytest.mark.skip(reason=MISSING))]
         )
-        metafunc.parametrize("attack_id", ids or [missing])
 
 
 @pytest.fixture(scope="session")
 def attacks() -> dict[str, dict[str, Any]]:
     """The rows of the battery by id."""
-    rows = read_attacks()
+    rows = {row["id"]: row for row in read_attacks()}
     if not rows:
-        pytest.skip("no ../shared/reference with the attack battery")
-    return {row["id"]: row for row in rows}
+        pytest.skip(MISSING)
+    return rows
 
 
 @pytest.fixture
-def check_row(monkeypatch: pytest.MonkeyPatch, planted: list[Path]) -> CheckRow:
-    """Runs one row in a sandbox and checks verdict, output and what can be seen from outside."""
+def plant(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Plants on this machine what a row tries to find."""
+    planted: list[Path] = []
+
+    def act(setup: dict[str, Any]) -> None:
+        for name, value in setup.get("runner_env", {}).items():
+            monkeypatch.setenv(name, value)
+        if file := setup.get("host_file"):
+            path = Path(file["path"])
+            path.write_text(file["content"], encoding="utf-8")
+            planted.append(path)
+
+    yield act
+    for path in planted:
+        path.unlink()
+
+
+@pytest.fixture
+def check_row(plant: Callable[[dict[str, Any]], None]) -> CheckRow:
+    """Runs one row in a sandbox and checks verdict, output, files and what can be seen from outside."""
 
     async def check(sandbox: Sandbox, row: dict[str, Any]) -> None:
-        plant(row["setup"], monkeypatch, planted)
+        plant(row["setup"])
         invariants = row["expect"]["invariants"]
-        parsed = BatchRow(**{**row, "limits": to_limits(row["limits"])}) if False else decode(row)
-        resident = own_resident_kb()
-        began = time.monotonic()
-        neighbour = asyncio.ensure_future(run(sandbox, NEIGHBOUR)) if NEIGHBOURLY in invariants else None
-        for judge in ("cases", "tests") if row["mode"] == "solution" else (None,):
+        resident = resident_kb()
+        began = time.time()
+        neighbour = None
+        if "concurrent_neighbour_unharmed" in invariants:
+            neighbour = asyncio.ensure_future(run(sandbox, NEIGHBOUR))
+        judges: tuple[Literal["cases", "tests"] | None, ...] = (None,)
+        if row["mode"] == "solution":
+            judges = ("cases", "tests")
+        for judge in judges:
             for _ in range(2 if "run_twice" in invariants else 1):
-                check_answer(row, await run_row(sandbox, parsed, judge))
-        assert own_resident_kb() - resident < RSS_GROWTH_KB
+                out = await run_row(sandbox, msgspec.convert(row, BatchRow), judge)
+                check_answer(row, out)
+        assert resident_kb() - resident < RSS_GROWTH_KB
         if neighbour is not None:
             assert (await neighbour).stdout == b"alive\n"
-        check_outside(invariants, began)
+        check_machine(invariants, began)
 
     return check
+
+
+def check_answer(row: dict[str, Any], out: OutRow) -> None:
+    expect, limits = row["expect"], row["limits"]
+    seen = f"{out.verdict}: {out.detail}\n{out.stdout[:2000]}\n{out.stderr[:2000]}"
+    allowed = expect["verdict_any_of"]
+    assert out.verdict in allowed or COARSE.get(out.verdict) in allowed, seen
+    assert [text for text in expect["stdout_has"] if text not in out.stdout] == [], seen
+    assert [text for text in expect["stdout_lacks"] if text in out.stdout + out.stderr] == [], seen
+    files = {name: base64.b64decode(data) for name, data in out.files.items()}
+    assert set(files) <= set(row["fetch_files"])
+    for invariant in expect["invariants"]:
+        name, _, value = invariant.partition(":")
+        if name == "max_wall_s":
+            wall_s = (
+                limits.get("wall_s", Limits().wall_s) + float(value.removeprefix("limit+"))
+                if "limit" in value
+                else float(value)
+            )
+            assert out.wall_s <= wall_s
+        elif name == "group_memory_peak<=limit":
+            assert 0 < out.memory_bytes <= limits["memory_mb"] << 20
+        elif name == "result_bytes<=limit":
+            assert max(len(out.stdout), len(out.stderr)) <= limits["output_bytes"]
+        elif name == "reports_flag":
+            assert value in out.flags
+        elif name == "reports_signal":
+            assert out.signal == signal.Signals[value]
+        elif name == "fetched_lacks":
+            assert [name for name, data in files.items() if value.encode() in data] == []
+
+
+def check_machine(invariants: list[str], began: float) -> None:
+    assert running(MARKER) == []
+    for invariant in invariants:
+        name, _, value = invariant.partition(":")
+        if name == "no_host_file":
+            # Another program of this machine may write there, but not now.
+            assert not Path(value).exists() or Path(value).stat().st_mtime < began
+        elif name == "no_host_file_named":
+            here = Path.cwd()
+            assert not any((folder / value).exists() for folder in (here, *here.parents, Path("/tmp")))
+
+
+def running(marker: str) -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = path.read_bytes().decode("utf-8", "replace")
+        except OSError:
+            continue
+        if text.startswith(marker):
+            found.append(text)
+    return found
+
+
+def resident_kb() -> int:
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmRSS:")[2].split()[0])
+
+
+@pytest.fixture(scope="session")
+def containers() -> Callable[[str], list[str]]:
+    """Lists the containers that an owner has left or still uses, by id."""
+
+    def find(owner: str) -> list[str]:
+        client: Any = connect()
+        try:
+            found = client.api.containers(all=True, filters={"label": [f"{OWNER_LABEL}={owner}"]})
+        finally:
+            client.close()
+        return [row["Id"] for row in found]
+
+    return find

@@ -12,8 +12,9 @@ import pytest
 
 from opencoder.errors import DataError, DependencyError, UserError
 from opencoder.store import read_jsonl, write_jsonl
-from sandbox.api import Guarantee, Result, Verdict
+from sandbox.api import Result, Verdict
 from sandbox.batch import Batch, run_batch
+from sandbox.docker import DockerSandbox
 from sandbox.judge import Judgement
 from sandbox.rows import BatchRow, LimitsRow, OutRow, out_row, read_rows
 
@@ -220,10 +221,10 @@ def test_a_killed_batch_goes_on_where_it_was(tmp_path):
         if out.exists() and out.read_bytes().count(b"\n") >= 4:
             break
         time.sleep(0.02)
-    if first.poll() == 4:
-        pytest.skip(first.stderr.read())
     first.send_signal(signal.SIGKILL)
-    first.communicate()
+    _, said = first.communicate()
+    if first.returncode == 4:
+        pytest.skip(said)
     before = {row["id"]: row for row in read_jsonl(out)}
     assert 4 <= len(before) < 20
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
@@ -243,12 +244,11 @@ def test_limits_take_their_defaults():
 
 
 def test_a_result_becomes_a_row():
-    class Backend:
-        name, guarantee, image_digest = "docker", Guarantee.FULL, "sha256:1"
-
+    backend = DockerSandbox()
+    backend.image_digest = "sha256:1"
     result = Result(verdict=Verdict.OK, stdout=b"\xff", files={"a/b": b"\x00"}, attempts=2, signal=9)
     judgement = Judgement(verdict=Verdict.WRONG, result=result, detail="call 1: wrong answer")
-    row = msgspec.to_builtins(out_row("x", judgement, Backend()))
+    row = msgspec.to_builtins(out_row("x", judgement, backend))
     assert row.keys() >= FIELDS
     assert (row["verdict"], row["stdout"], row["files"]) == ("wrong", "\ufffd", {"a/b": "AA=="})
     assert (row["guarantee"], row["attempts"], row["detail"]) == ("full", 2, "call 1: wrong answer")

@@ -80,6 +80,8 @@ def test_nothing_survives_a_killed_supervisor(backend):
         [sys.executable, "-c", SUPERVISOR, backend, marker],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+    assert supervisor.stdout is not None
+    assert supervisor.stderr is not None
     try:
         line = supervisor.stdout.readline()
         if not line and "no namespaces here" in (said := supervisor.stderr.read()):
@@ -121,6 +123,7 @@ def test_a_start_removes_what_a_dead_owner_left():
 def dead_owner():
     child = subprocess.Popen(["sleep", "60"])
     process = descendants.read(child.pid)
+    assert process is not None
     child.kill()
     child.wait()
     return f"{child.pid}-{process.started}-{reaper.owner().split('-')[2]}"

@@ -143,20 +143,20 @@ def limited(call_limit_s, **more):
 
 
 async def test_a_call_has_its_own_cpu_limit(sandbox):
-    source = "def f(x):\n    while x == 1: pass\n    return x"
+    source = "import time\ndef f(x):\n    while x == 1: pass\n    time.sleep(.05)\n    return x"
     got = await judge_cases(sandbox, solution(source, wall_s=60), limited(0.3))
     assert (got.verdict, got.index) == (Verdict.TIMEOUT, 1)
     assert "more than 0.3 CPU seconds" in got.detail
     assert got.result.wall_s < 10
 
 
-async def test_a_call_that_sleeps_gets_more_wall_time_and_not_for_ever(sandbox):
-    source = "import time\ndef f(x):\n    time.sleep({} * (x == 1))\n    return x"
-    slow = await judge_cases(sandbox, solution(source.format(0.8), wall_s=60), limited(0.2))
+async def test_a_call_that_sleeps_gets_no_more_than_its_limit(sandbox):
+    source = "import time\ndef f(x):\n    time.sleep({} * (x == 1) + .05)\n    return x"
+    slow = await judge_cases(sandbox, solution(source.format(0.5), wall_s=60), limited(2.0))
     assert slow.verdict is Verdict.PASS
-    stuck = await judge_cases(sandbox, solution(source.format(50), wall_s=60), limited(0.1))
+    stuck = await judge_cases(sandbox, solution(source.format(50), wall_s=60), limited(0.3))
     assert (stuck.verdict, stuck.index) == (Verdict.TIMEOUT, 1)
-    assert "no answer within" in stuck.detail
+    assert "waiting for more than 0.3 s" in stuck.detail
     assert stuck.result.wall_s < 10
 
 
@@ -254,13 +254,13 @@ async def check(sandbox, source, tests, **more):
         ("def f(x): raise MemoryError", "f(1)", Verdict.MEMORY),
         ("def f(x): x.append(1)", "a = []\n    f(a)\n    assert a == [1]", Verdict.PASS),
         ("def f(x): x['k'] = {1}", "a = {}\n    f(a)\n    assert a == {'k': {1}}", Verdict.PASS),
-        ("def f(x, y): x.clear(); y.add(3)", "a, b = [1], {2}\n    f(a, y=b)\n    assert a == []", Verdict.PASS),
+        ("def f(x, y): x.clear()", "a, b = [1], {2}\n    f(a, y=b)\n    assert a == []", Verdict.PASS),
         ("def f(x): x[0] = True", "a = [1]\n    f(a)\n    assert a[0] is True", Verdict.PASS),
         ("def f(n): return (i for i in range(n))", "assert list(f(3)) == [0, 1, 2]", Verdict.PASS),
         ("def f(n): return map(str, range(n))", "assert next(f(3)) == '0'", Verdict.PASS),
         ("def f(n): return range(n)", "assert f(3) == range(3)", Verdict.PASS),
-        ("import collections\ndef f(): return collections.deque([1])", "assert f()[0] == 1", Verdict.PASS),
-        ("import collections\ndef f(): return collections.Counter('aab')", "assert f()['a'] == 2", Verdict.PASS),
+        ("from collections import deque\ndef f(): return deque([1])", "assert f()[0] == 1", Verdict.PASS),
+        ("import collections as c\ndef f(): return c.Counter('aa')", "assert f()['a'] == 2", Verdict.PASS),
         ("def f(): return float('nan')", "x = f()\n    assert x != x", Verdict.PASS),
         ("def f(): return 10 ** 400", "assert f() == 10 ** 400", Verdict.PASS),
         ("def f(): return 'é\\ud800'", "assert f() == 'é\\ud800'", Verdict.PASS),
@@ -292,12 +292,23 @@ async def check(sandbox, source, tests, **more):
         ("import os\ndef f(): os._exit(0)", "f()", Verdict.ERROR),
         ("import os\ndef f(): os._exit(0)", "try: f()\n    except BaseException: pass", Verdict.ERROR),
         ("1 / 0", "pass", Verdict.ERROR),
+        ("import time\ntime.sleep(.3)\n1 / 0", "pass", Verdict.ERROR),
+        ("def f(x): x[0] = float('nan')", "a = [1]\n    f(a)\n    assert a[0] != a[0]", Verdict.PASS),
         ("def f(): return f", "assert f() == 1", Verdict.WRONG),
     ],
 )  # fmt: skip
 async def test_verdicts_by_tests(sandbox, source, tests, verdict):
     got = await check(sandbox, source, f"def check(candidate):\n    {tests}\n")
     assert got.verdict is verdict, got
+
+
+async def test_numbers_of_numpy_are_numbers(sandbox):
+    pytest.importorskip("numpy")
+    source = "import numpy as np\ndef f(x): return np.float64(x * 2), [np.int64(x)], np.bool_(True)"
+    tests = "def check(c):\n    assert c(2) == (4.0, [2], True)"
+    assert (await check(sandbox, source, tests)).verdict is Verdict.PASS
+    cases = CaseSet.of([[2]], [(4.0, [2], True)])
+    assert (await judge_cases(sandbox, solution(source), cases)).verdict is Verdict.PASS
 
 
 async def test_assertions_without_a_function(sandbox):
@@ -336,14 +347,12 @@ async def test_free_names():
         free_names("def (")
 
 
-class Flaky:
-    """A sandbox that fails a number of times before it runs anything."""
-
-    name, image_digest = "flaky", ""
+class Flaky(NamespaceSandbox):
+    """A sandbox that fails a number of times before it hands programs to another one."""
 
     def __init__(self, sandbox, num_failures):
+        super().__init__()
         self._sandbox = sandbox
-        self.guarantee = sandbox.guarantee
         self.left = num_failures
 
     async def start(self, program):

@@ -55,6 +55,10 @@ def fresh_marker():
     return f"9{time.monotonic_ns()}.{os.getpid()}"
 
 
+async def test_attack(sandbox, attack_id, attacks, check_row):
+    await check_row(sandbox, attacks[attack_id])
+
+
 @pytest.mark.parametrize(
     ("program", "verdict", "code"),
     [

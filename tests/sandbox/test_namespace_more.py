@@ -58,7 +58,12 @@ programs = st.builds(
 )
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    derandomize=True,
+)
 @given(program=programs)
 def test_whatever_is_run_gets_a_verdict(sandbox, program):
     runner, opened = sandbox
