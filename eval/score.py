@@ -114,12 +114,12 @@ class Scorer:
             verdict = await self._run_tests(suites, solution, task)
             return self._outcome(task, sample_id, {"": verdict})
         case_sets = await self._case_sets(task, suites)
-        known = {} if first is None else {"base": first.base_status, "plus": first.plus_status}
-        kept = {
-            name: _Verdict.kept(status, first)
-            for name, status in known.items()
-            if first is not None and status is not None and status != "timeout"
-        }
+        kept: dict[str, _Verdict] = {}
+        if first is not None:
+            earlier: dict[str, Status | None] = {"base": first.base_status, "plus": first.plus_status}
+            for name, status in earlier.items():
+                if status is not None and status != "timeout":
+                    kept[name] = _Verdict.kept(status, first)
         judged = await self._run_cases(
             suites, {name: cases for name, cases in case_sets.items() if name not in kept}, solution
         )
@@ -129,11 +129,10 @@ class Scorer:
     def _outcome(self, task: Task, sample_id: int, verdicts: Mapping[str, _Verdict]) -> Outcome:
         """Join the suites: passed if all are, infra_error if any is, else the first that did not pass."""
         all_of = list(verdicts.values())
-        status: Status = "infra_error" if any(one.status == "infra_error" for one in all_of) else "passed"
-        if status == "passed":
-            status = next((one.status for one in all_of if one.status != "passed"), "passed")
+        faults: list[Status] = [one.status for one in all_of if one.status != "passed"]
+        status: Status = "infra_error" if "infra_error" in faults else faults[0] if faults else "passed"
         deciding = next((one for one in all_of if one.status == status), all_of[0])
-        named = {name: verdict.status for name, verdict in verdicts.items()}
+        named: dict[str, Status] = {name: verdict.status for name, verdict in verdicts.items()}
         return Outcome(
             task_id=task.task_id,
             sample_id=sample_id,
