@@ -24,7 +24,7 @@ from sandbox.api import Limits, Program, Sandbox, Verdict
 from sandbox.cases import CaseSet, encode_inputs
 from sandbox.guard import solution, wire
 
-FORMAT = 1
+FORMAT = 2
 # The reference may be slow and needs no protection from itself, only an end.
 _LIMITS = Limits(wall_s=600.0, cpu_s=300.0, memory_mb=8192, result_bytes=1 << 30)
 # Calls of the reference shorter than this never raise a limit: every preset allows four times as much.
@@ -39,12 +39,14 @@ class SuiteOracle(msgspec.Struct, frozen=True, kw_only=True):
         offsets: Starts of the frames and the end, 64-bit little-endian.
         first_float: Index of the first answer that is floats.
         slow: CPU seconds of the reference's notable calls, by index.
+        cpu_s: CPU seconds of all calls.
     """
 
     frames: bytes
     offsets: bytes
     first_float: int | None
     slow: dict[int, float]
+    cpu_s: float
 
 
 class TaskOracle(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +72,20 @@ class Oracles:
         self._sandbox = sandbox
         self._folder = cache_folder() / "oracles" / f"{benchmark}-{dataset_sha256[:16]}-v{FORMAT}"
         self._made: dict[str, asyncio.Task[TaskOracle]] = {}
+        self._kept: dict[str, TaskOracle | None] = {}
+
+    def cost_s(self, task_id: str) -> float:
+        """Return the CPU seconds that the reference needs for a task; 0 when that is not known yet."""
+        kept = self._load(task_id)
+        return 0.0 if kept is None else sum(suite.cpu_s for suite in kept.suites.values())
+
+    def _path(self, task_id: str) -> Path:
+        return self._folder / f"{task_id.replace('/', '-')}.msgpack"
+
+    def _load(self, task_id: str) -> TaskOracle | None:
+        if task_id not in self._kept:
+            self._kept[task_id] = _load(self._path(task_id))
+        return self._kept[task_id]
 
     async def get(
         self, task_id: str, reference: str, entry_point: str, suites: Mapping[str, Sequence[Sequence[Any]]]
@@ -88,8 +104,7 @@ class Oracles:
     async def _load_or_make(
         self, task_id: str, reference: str, entry_point: str, suites: Mapping[str, Sequence[Sequence[Any]]]
     ) -> TaskOracle:
-        path = self._folder / f"{task_id.replace('/', '-')}.msgpack"
-        kept = _load(path)
+        kept = self._load(task_id)
         if kept is not None:
             return kept
         made = {
@@ -98,7 +113,7 @@ class Oracles:
         }
         oracle = TaskOracle(format=FORMAT, suites=made)
         make_folder(self._folder)
-        write_bytes(path, msgspec.msgpack.encode(oracle))
+        write_bytes(self._path(task_id), msgspec.msgpack.encode(oracle))
         return oracle
 
     def fetcher(
@@ -138,7 +153,13 @@ async def _answer(
         frames.append(wire.frame(solution.ANSWER, answer.encoded))
         offsets.append(offsets[-1] + len(frames[-1]))
     slow = {index: answer.cpu_s for index, answer in enumerate(answers) if answer.cpu_s > _NOTABLE_S}
-    return SuiteOracle(frames=b"".join(frames), offsets=offsets.tobytes(), first_float=first_float, slow=slow)
+    return SuiteOracle(
+        frames=b"".join(frames),
+        offsets=offsets.tobytes(),
+        first_float=first_float,
+        slow=slow,
+        cpu_s=sum(answer.cpu_s for answer in answers),
+    )
 
 
 class _ReferenceAnswer(NamedTuple):

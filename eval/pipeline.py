@@ -38,7 +38,8 @@ async def score_all(
     A sample that hits a time limit while others run is scored once more alone, and that verdict counts: a
     busy machine must not turn a pass into a timeout. Its row is written after the second look only.
     """
-    waiting = _lacking(units, table)
+    # The longest first, or the end of a run waits for one of them with all other workers idle.
+    waiting = iter(sorted(_lacking(units, table), key=lambda unit: -scorer.cost_s(unit.task)))
     slow: list[tuple[Unit, Outcome]] = []
 
     async def work() -> None:
@@ -61,7 +62,7 @@ async def score_all(
 
 
 def _lacking(units: Iterable[Unit], table: Table[Outcome]) -> Iterator[Unit]:
-    """Yield what is not in ``table``; the workers share this iterator."""
+    """Yield what is not in ``table``."""
     for unit in units:
         if f"{unit.completion.task_id}#{unit.completion.sample_id}" not in table:
             yield unit

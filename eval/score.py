@@ -30,6 +30,8 @@ _WALL_EXTRA_S = 2.0
 # evalplus gives a suite one second beyond the sum of its limits.
 _SUITE_EXTRA_S = 1.0
 _OUTPUT_BYTES = 10_000_000
+# A wrong answer longer than this is not looked at for float noise.
+_RESULT_BYTES = 4 << 20
 _DEFAULT_MEMORY_MB = 4096
 _MAX_PIDS = 64
 
@@ -89,6 +91,10 @@ class Scorer:
         self._preset = preset
         self._oracles = Oracles(sandbox, benchmark.name, dataset.sha256)
         self._sets: dict[str, Mapping[str, CaseSet]] = {}
+
+    def cost_s(self, task: Task) -> float:
+        """Return about how many CPU seconds a right solution takes; 0 when that is not known."""
+        return self._oracles.cost_s(task.task_id)
 
     async def score(
         self, task: Task, sample_id: int, solution: str, *, first: Outcome | None = None
@@ -230,5 +236,6 @@ def _limits(cpu_s: float, memory_mb: int) -> Limits:
         memory_mb=memory_mb,
         address_space_mb=memory_mb,
         output_bytes=_OUTPUT_BYTES,
+        result_bytes=_RESULT_BYTES,
         pids=_MAX_PIDS,
     )

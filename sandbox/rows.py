@@ -185,16 +185,11 @@ async def _judge(sandbox: Sandbox, row: BatchRow, asked: Judge | None) -> Judgem
         if judge == "tests":
             return await judge_tests(sandbox, item, TestCode(code=row.test_code or ""))
         pairs = row.cases or []
-        cases = CaseSet.of([pair[0] for pair in pairs], [pair[1] for pair in pairs], compare=_equal)
+        cases = CaseSet.of([pair[0] for pair in pairs], [pair[1] for pair in pairs])
         return await judge_cases(sandbox, item, cases)
     except UserError as error:  # the rows have been checked, so it is the machine that lacks something
         result = Result(verdict=Verdict.SANDBOX_ERROR, detail=str(error))
         return Judgement(verdict=result.verdict, result=result, detail=result.detail)
-
-
-def _equal(index: int, answer: object, expected: object) -> bool:
-    """Compare as ``assert answer == expected`` would; both are plain data without methods of their own."""
-    return answer == expected
 
 
 def out_row(row_id: str, judgement: Judgement, sandbox: Sandbox) -> OutRow:

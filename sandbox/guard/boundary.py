@@ -33,7 +33,9 @@ def enter_namespaces(uid: int, gid: int, limits: dict[str, Any]) -> None:
 
 def mount_scratch(limits: dict[str, Any]) -> None:
     """Mount the program's writable file system and make its folders."""
-    options = f"size={int(limits['disk_mb'])}m,nr_inodes={int(limits['inodes'])},mode=755"
+    # To the kernel, 0 means no cap; and the folders and the program's own file need some room.
+    size_kb, inodes = max(int(limits["disk_mb"]) << 10, 64), max(int(limits["inodes"]), 16)
+    options = f"size={size_kb}k,nr_inodes={inodes},mode=755"
     kernel.mount("tmpfs", rootfs.HOME, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
     make_scratch()
 

@@ -55,8 +55,12 @@ def seal(value: Any, dumps: Callable[[Any, int], bytes] = marshal.dumps) -> byte
             dicts).
         dumps: For a caller whose modules may be tampered with.
     """
-    if type(value) in (list, tuple) and len(value) > SLICE_ITEMS:
+    kind = type(value)
+    if kind in (list, tuple) and len(value) > SLICE_ITEMS:
         return _seal_slices(value, dumps)
+    if kind is str and len(value) > INLINE_BYTES:  # spares a copy of what may be megabytes
+        text = value.encode("utf-8", "surrogatepass")
+        return DIGEST_MARK + hashlib.sha256(b"str " + text).digest()[:DIGEST_BYTES]
     try:
         data = dumps(value, VERSION)
     except (ValueError, RecursionError):

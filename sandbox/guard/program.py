@@ -56,10 +56,9 @@ def start(job: dict[str, Any], phase: str, fds: dict[str, int], *, capped: bool,
 def _prepare(job: dict[str, Any], fds: dict[str, int], *, capped: bool, isolate: bool) -> None:
     os.setsid()
     kernel.set_dumpable(True)  # the warden is not; /proc/self must be the program's own
-    for number in range(1, signal.NSIG):
-        if number not in (signal.SIGKILL, signal.SIGSTOP, 32, 33):
-            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # the zygote and the interpreter set no other handlers
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     for number, name in enumerate(STREAMS):
         os.dup2(fds[name], number)

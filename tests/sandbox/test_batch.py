@@ -82,13 +82,14 @@ def test_solutions_are_judged_both_ways(tmp_path):
         solution("wrong", "def f(x): return x", cases=cases, test_code=TESTS),
         solution("half", "def f(x): return 4", cases=cases, test_code=TESTS),
         solution("raises", "def f(x): raise OSError", cases=cases, test_code=TESTS),
-        solution("lists", "def f(x): return [x * 2.0]", cases=[[[2], [4]], [[1], [2.0]]], test_code=TESTS),
+        solution("lists", "def f(x): return [x * 2.0]", cases=[[[2], [4.0]], [[1], [2.0]]], test_code=TESTS),
+        solution("float for int", "def f(x): return 2.0 * x", cases=cases, test_code=TESTS),
         script("script", "print(1)"),
     ]
     _, out = batch(tmp_path, rows)
-    assert [row["verdict"] for row in out] == ["pass", "wrong", "wrong", "error", "pass", "ok"]
+    assert [row["verdict"] for row in out] == ["pass", "wrong", "wrong", "error", "pass", "wrong", "ok"]
     _, out = batch(tmp_path, rows, judge="tests", resume=False)
-    assert [row["verdict"] for row in out] == ["pass", "wrong", "pass", "error", "wrong", "ok"]
+    assert [row["verdict"] for row in out] == ["pass", "wrong", "pass", "error", "wrong", "pass", "ok"]
 
 
 def test_a_solution_without_cases_is_judged_by_its_tests(tmp_path):
