@@ -1,1 +1,3 @@
-"""Scoring of code models: benchmarks, prompts, extraction, judging, comparison, reports."""
+"""Scoring of code models: benchmarks, prompts, extraction, judging, results."""
+
+__distribution__ = "opencoder"
