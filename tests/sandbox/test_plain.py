@@ -270,9 +270,19 @@ def test_seals_of_lists_of_any_length(make, num):
 
 
 def test_a_long_seal_is_a_digest_of_the_encoding():
-    value = "x" * 10_000
+    value = b"x" * 10_000
     digest = hashlib.sha256(marshal.dumps(value, plain.VERSION)).digest()
     assert seal(value) == plain.DIGEST_MARK + digest[: plain.DIGEST_BYTES]
+
+
+@pytest.mark.parametrize("unit", ["x", "é", "\ud800", "\0"])
+def test_long_texts_are_sealed_by_content(unit):
+    value = unit * 10_000
+    assert seal(value) == seal("".join([unit] * 10_000))
+    assert len(seal(value)) == 1 + plain.DIGEST_BYTES
+    assert seal(value) != seal(value[:-1] + "y")
+    assert seal(value) != seal([value])
+    assert seal(value) != seal(value.encode("utf-8", "surrogatepass"))
 
 
 def test_no_short_value_starts_like_a_digest():
