@@ -9,7 +9,6 @@ neighbour, a float list with noise) is computed again when it is asked for.
 from __future__ import annotations
 
 import asyncio
-import os
 from array import array
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ import msgspec
 from eval.tolerance import Rule
 from opencoder.errors import DataError, InfraError
 from opencoder.files import make_folder, write_bytes
+from opencoder.machine import cache_folder
 from sandbox.api import Limits, Program, Sandbox, Verdict
 from sandbox.cases import CaseSet, encode_inputs
 from sandbox.guard import solution, wire
@@ -54,15 +54,6 @@ class TaskOracle(msgspec.Struct, frozen=True, kw_only=True):
 
     format: int
     suites: dict[str, SuiteOracle]
-
-
-def cache_folder() -> Path:
-    """Return the folder for what can be computed again: ``OPENCODER_CACHE`` or the user's cache folder."""
-    given = os.environ.get("OPENCODER_CACHE")
-    if given:
-        return Path(given)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "opencoder"
 
 
 class Oracles:

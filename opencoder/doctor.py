@@ -21,6 +21,7 @@ from opencoder import __distribution__, __version__
 from opencoder.config import Common
 from opencoder.errors import DependencyError
 from opencoder.log import emit
+from opencoder.machine import cache_folder
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = ("opencoder", "sandbox", "eval")
@@ -149,13 +150,6 @@ def _versions(modules: tuple[str, ...]) -> str:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found.append(f"{module} {importlib.metadata.version(module.replace('_', '-'))}")
     return ", ".join(found)
-
-
-def cache_folder() -> Path:
-    """Return where downloads and images are kept: ``OPENCODER_CACHE``, else the user's cache folder."""
-    if given := os.environ.get("OPENCODER_CACHE"):
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "opencoder"
 
 
 def _cache() -> Check:

@@ -15,7 +15,7 @@ from opencoder.records import Task
 
 
 def make_task(benchmark: str, row: dict[str, Any], preset: Preset | None) -> Task:
-    """Make a task of a row of HumanEval or HumanEval+."""
+    """Make a task of a row whose prompt is the beginning of the program (HumanEval, EvalPlus sets)."""
     del preset
     return Task(
         task_id=row["task_id"],

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from eval import prompts
+from eval.benchmarks import humaneval
 from eval.benchmarks.base import Cases, OracleKind, PythonBenchmark
 from eval.presets import Preset
 from eval.prompts import PromptParts
@@ -101,19 +102,6 @@ def convert_inputs(task_id: str, inputs: Sequence[Any]) -> Sequence[Any]:
     return [convert(arguments) for arguments in inputs] if convert else inputs
 
 
-def make_task(benchmark: str, row: dict[str, Any], preset: Preset | None) -> Task:
-    """Make a task of a row."""
-    del preset
-    return Task(
-        task_id=row["task_id"],
-        benchmark=benchmark,
-        prompt=row["prompt"],
-        entry_point=row["entry_point"],
-        reference=row["prompt"] + row["canonical_solution"],
-        data=row,
-    )
-
-
 def make_prompt(task: Task, preset: Preset, rows: Sequence[dict[str, Any]]) -> PromptParts:
     """Return the prompt: the task's docstring, without an example."""
     del rows
@@ -144,7 +132,7 @@ BENCHMARK = PythonBenchmark(
         evalplus_loader="get_mbpp_plus",
         repair=f"export {DATA_VARIABLE}=/folder/with/MbppPlus-v0.2.0.jsonl.gz",
     ),
-    make_task=make_task,
+    make_task=humaneval.make_task,
     make_prompt=make_prompt,
     make_suites=make_suites,
 )

@@ -353,6 +353,44 @@ def test_a_chat_model_is_asked_and_scored_and_replayed(
     assert model_server.seen()["requests"] == []
 
 
+def test_a_base_model_continues_the_prompt(
+    opencoder: Run, env: dict[str, str], tmp_path: Path, model_server: Any
+) -> None:
+    known = references(env)
+    script = []
+    for index, program in enumerate(list(known.values())[:4]):
+        signature = ("\n" + program).rpartition("\ndef ")[2].partition("\n")[0]
+        body = program.rpartition('"""\n')[2] if index else "    return None\n"
+        script.append({"contains": signature, "answers": [body + "\nprint('more')\n"]})
+    model_server.set(script=script, chat_template=False)
+    model = f"openai/{model_server.model}"
+    words = ("--bench", "humaneval", "--limit", 4, "--base-url", model_server.url, "--json")
+    done = opencoder("eval", "run", model, *words, "-o", "out")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["pass_at_k"]["1"] == pytest.approx(0.75)
+    assert {row["form"] for row in rows_of(tmp_path / "out" / "completions.jsonl")} == {"completion"}
+
+
+def test_several_benchmarks_and_several_samples(
+    opencoder: Run, env: dict[str, str], tmp_path: Path, model_server: Any
+) -> None:
+    if not SHARED.is_dir():
+        pytest.skip("no ../shared/benchmarks with the real data files")
+    known = references(env)
+    right, wrong = script_of(known, 3)[1]["answers"][0], "def nothing(): pass"
+    model_server.set(script=[{"contains": "", "answers": [right, wrong]}])
+    words = ("--bench", "humaneval,mbpp-sanitized", "--limit", 2, "--n", 2, "--temperature", 0.5, "--json")
+    done = opencoder(
+        "eval", "run", f"openai/{model_server.model}", *words, "--base-url", model_server.url, "-o", "out"
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["benchmarks"]
+    assert set(rows) == {"humaneval", "mbpp-sanitized"}
+    assert rows["humaneval"]["num_samples"] == 4
+    assert rows["humaneval"]["pass_at_k"]["1"] == pytest.approx(0.25)
+    assert len(rows_of(tmp_path / "out" / "mbpp-sanitized" / "outcomes.jsonl")) == 4
+
+
 def test_a_server_that_dies_halfway_keeps_what_came(
     opencoder: Run, env: dict[str, str], tmp_path: Path, own_model_server: Any
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -83,6 +84,7 @@ class Proxy:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._daemon = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
         self._alive = True
         self._open: set[asyncio.StreamWriter] = set()
 
@@ -102,7 +104,7 @@ class Proxy:
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._alive:
-            inner_reader, inner = await asyncio.open_unix_connection("/var/run/docker.sock")
+            inner_reader, inner = await asyncio.open_unix_connection(self._daemon)
             self._open |= {writer, inner}
             await asyncio.gather(self._pump(reader, inner), self._pump(inner_reader, writer))
             inner.close()
@@ -133,7 +135,7 @@ async def test_a_daemon_that_dies_is_our_fault(
             proxy.set_alive(True)
             assert (await waiting).verdict is Verdict.SANDBOX_ERROR
             assert (await run(own, python("print(1)"))).verdict is Verdict.OK
-    monkeypatch.delenv("DOCKER_HOST")
+    monkeypatch.undo()
     assert containers(own.owner) == []
 
 
