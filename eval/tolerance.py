@@ -49,17 +49,8 @@ def allclose(answer: Answer, expected: Answer, atol: float) -> bool:
 
 
 def polynomial(coefficients: Sequence[float], x: float) -> float:
-    """Evaluate ``sum(coefficients[i] * x**i)``, by plain or by exact summation, whichever is nearer 0.
-
-    Python 3.12 changed how ``sum`` adds floats. A solution finds its root with the ``sum`` of the interpreter
-    that runs it, which may be another one than ours, and large terms turn the difference into more than the
-    tolerance.
-    """
-    terms = [value * math.pow(x, power) for power, value in enumerate(coefficients)]
-    plain = 0.0
-    for term in terms:
-        plain += term
-    return min(plain, math.fsum(terms), key=abs)
+    """Evaluate ``sum(coefficients[i] * x**i)``."""
+    return sum(value * math.pow(x, power) for power, value in enumerate(coefficients))
 
 
 def _find_zero(answer: Answer, expected: Answer, arguments: Sequence[Any], atol: float) -> bool:

@@ -321,7 +321,6 @@ def test_another_run_is_not_overwritten(opencoder: Run) -> None:
 
 
 def script_of(known: dict[str, str], num: int) -> list[dict[str, Any]]:
-    """What the model server answers: the reference in a fence, wrong for every fourth task."""
     rows = []
     for index, program in enumerate(list(known.values())[:num]):
         signature = ("\n" + program).rpartition("\ndef ")[2].partition("\n")[0]
