@@ -14,6 +14,7 @@ from sandbox import judge
 from sandbox.api import Limits, Sandbox, Verdict
 from sandbox.cases import CaseSet
 from sandbox.judge import Judgement, Solution
+from sandbox.judgement import WALL_EXTRA_S, WALL_FACTOR
 
 STATUS_OF: Mapping[Verdict, Status] = {
     Verdict.PASS: "passed",
@@ -24,9 +25,6 @@ STATUS_OF: Mapping[Verdict, Status] = {
 }
 """Every other verdict (wrong, an exception, a signal, the disk or process limit) is ``failed``."""
 
-# Wall time is no measure on a loaded machine; it only ends what sleeps or waits.
-_WALL_FACTOR = 3.0
-_WALL_EXTRA_S = 2.0
 # evalplus gives a suite one second beyond the sum of its limits.
 _SUITE_EXTRA_S = 1.0
 _OUTPUT_BYTES = 10_000_000
@@ -232,7 +230,7 @@ def _limits(cpu_s: float, memory_mb: int) -> Limits:
     """Limits of a solution: CPU seconds decide. The address space ends a greedy one with a MemoryError."""
     return Limits(
         cpu_s=cpu_s,
-        wall_s=cpu_s * _WALL_FACTOR + _WALL_EXTRA_S,
+        wall_s=cpu_s * WALL_FACTOR + WALL_EXTRA_S,
         memory_mb=memory_mb,
         address_space_mb=memory_mb,
         output_bytes=_OUTPUT_BYTES,
