@@ -36,11 +36,14 @@ class Guarantee(StrEnum):
 
     ``full``: own kernel namespaces, caps on memory and processes, no network, system-call filter.
     ``reduced``: the same without a cgroup; memory and processes are capped by rlimits only.
+    ``confined``: no namespaces of its own; a user id of its own where that can be had, a system-call filter
+    without sockets and signals, rlimits and a watched memory cap.
     ``none``: a plain child process; never for code that nobody trusts.
     """
 
     FULL = "full"
     REDUCED = "reduced"
+    CONFINED = "confined"
     NONE = "none"
 
 
@@ -60,7 +63,7 @@ class Limits:
     compile_wall_s: float = 30.0
 
 
-Role = Literal["script", "solution", "checker"]
+Role = Literal["script", "solution", "checker", "cooperative"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
