@@ -19,7 +19,7 @@ import msgspec
 from eval.tolerance import Rule
 from opencoder.errors import DataError, InfraError
 from opencoder.files import make_folder, write_bytes
-from opencoder.machine import cache_folder
+from opencoder.folders import cache_folder
 from sandbox.api import Limits, Program, Sandbox, Verdict
 from sandbox.cases import CaseSet, encode_inputs
 from sandbox.guard import solution, wire

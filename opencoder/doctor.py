@@ -20,8 +20,8 @@ import msgspec
 from opencoder import __distribution__, __version__
 from opencoder.config import Common
 from opencoder.errors import DependencyError
+from opencoder.folders import cache_folder
 from opencoder.log import emit
-from opencoder.machine import cache_folder
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = ("opencoder", "sandbox", "eval")

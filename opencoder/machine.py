@@ -11,13 +11,6 @@ from pathlib import Path
 from opencoder.records import Hardware
 
 
-def cache_folder() -> Path:
-    """Return where what can be had again is kept: ``OPENCODER_CACHE``, else the user's cache folder."""
-    if given := os.environ.get("OPENCODER_CACHE"):
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "opencoder"
-
-
 def git_hash(folder: Path | None = None) -> str:
     """Return the commit of the checkout that holds ``folder`` (this package's if not given), or ``""``.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sandbox.guard import wire
@@ -55,17 +55,20 @@ class Collector:
         if self._usage is not None and not self._usage.done():
             self._usage.set_result(cpu_s)
 
-    def ended(self, *, wall_s: float, error: str = "", **counted: Any) -> Ended:
+    def ended(
+        self, *, wall_s: float, error: str = "", report: Mapping[str, Any] | None = None, **counted: Any
+    ) -> Ended:
         """Return all that is known now that the program is gone.
 
         Args:
             wall_s: Seconds since it was started, for when the warden never reported.
             error: A fault of the backend, or empty.
+            report: How it ended, from who watched it, where no frame says so.
             counted: What the kernel counted (``cpu_s``, ``memory_bytes``, ``oom_kills``, ``pids_hits``).
         """
         self.answer_usage(float(counted.get("cpu_s", 0.0)))
         return Ended(
-            report=self.report,
+            report=self.report or report or {},
             stdout=self.stdout,
             stderr=self.stderr,
             killed=self.killed,

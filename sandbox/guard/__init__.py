@@ -5,8 +5,11 @@ Standard library only, and relative imports only: the same files run from this p
 
 Processes, from the outside in::
 
-    supervisor        sandbox.namespace, sandbox.docker: trusted, holds expected values and verdicts
-    └── zygote        one per sandbox, warm interpreter; starts wardens, keeps no job's data
-        └── warden    PID 1 of one program's namespaces; limits, kills, reports
-            └── program   no capability, system-call filter; nobody trusts it
+    supervisor          sandbox.forkserver: trusted, holds expected values and verdicts
+    └── agent           one per sandbox, warm interpreter; limits, kills, reports; keeps no job's data
+        └── holder      PID 1 of one program's namespaces
+            └── program no capability, system-call filter; nobody trusts it
+
+Where the agent may not make namespaces, a ``warden`` stands for it: one per program, as PID 1 of a one-use
+container (``oneshot``) or, with no boundary at all, as a child of the ``zygote``.
 """

@@ -9,15 +9,46 @@ from typing import Any
 from . import kernel, rootfs, seccomp
 
 _FILTER = seccomp.bpf()
+_FIRST_UID, _NUM_UIDS = 2_000_000, 60_000
 
 
-def enter_namespaces(uid: int, gid: int, limits: dict[str, Any]) -> None:
-    """Set up the fresh namespaces that this process was cloned into.
+def uid_range() -> range:
+    """Return user ids that nobody has on this machine; none where this process may not take them."""
+    if os.geteuid() != 0:
+        return range(0)
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        highest = max(int(line.split()[0]) + int(line.split()[2]) for line in file)
+    if highest > _FIRST_UID + _NUM_UIDS:
+        return range(_FIRST_UID, _FIRST_UID + _NUM_UIDS)
+    return range(max(highest // 2, 1), highest)
+
+
+def clone_as(uid: int, gid: int) -> int:
+    """Fork into fresh namespaces owned by host user ``uid``; returns 0 in the child, its pid in the parent.
+
+    Raises:
+        OSError: The kernel refuses that.
+    """
+    if os.geteuid() != 0:
+        return kernel.clone(kernel.NAMESPACES)
+    os.setegid(gid)
+    os.seteuid(uid)
+    pid = -1
+    try:
+        pid = kernel.clone(kernel.NAMESPACES)
+    finally:
+        if pid != 0:
+            os.seteuid(0)
+            os.setegid(0)
+    return pid
+
+
+def map_user(uid: int, gid: int) -> None:
+    """Become the program's user in the fresh user namespace that this process was cloned into.
 
     Args:
         uid: The host user id that stands behind the program's id 1000.
         gid: The same for the group.
-        limits: ``disk_mb`` and ``inodes`` of the one writable file system.
     """
     kernel.set_dumpable(True)  # or /proc/self belongs to the host's root and the maps cannot be written
     kernel.write_file("/proc/self/setgroups", "deny")
@@ -25,7 +56,15 @@ def enter_namespaces(uid: int, gid: int, limits: dict[str, Any]) -> None:
     kernel.write_file("/proc/self/gid_map", f"{rootfs.UID} {gid} 1")
     os.setresgid(rootfs.UID, rootfs.UID, rootfs.UID)
     os.setresuid(rootfs.UID, rootfs.UID, rootfs.UID)
-    kernel.set_dumpable(False)  # nobody but this process looks into the warden
+    kernel.set_dumpable(False)  # nobody but this process looks into it
+
+
+def mount_private(limits: dict[str, Any]) -> None:
+    """Mount what is the program's own: its writable file system and a /proc of its namespace.
+
+    Args:
+        limits: ``disk_mb`` and ``inodes`` of the one writable file system.
+    """
     mount_scratch(limits)
     kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
     kernel.loopback_up()

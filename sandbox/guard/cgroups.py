@@ -275,14 +275,13 @@ class Cgroups:
                 return
         raise error or OSError(f"no folder for the {controller} controller")
 
-    def create(self, name: str, limits: dict[str, Any]) -> Group:
-        """Make the group of one program with its caps set."""
+    def create(self, name: str, limits: dict[str, Any], *, more: int = 0) -> Group:
+        """Make the group of one program with its caps set; ``more`` processes in it are not the program's."""
         folders: dict[str, int] = {}
         for controller, parent in self._folders.items():
             os.mkdir(name, dir_fd=parent)
             folders[controller] = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=parent)
-        # One more for the warden.
-        group = Group(name, dict(self._folders), folders, max_pids=int(limits["pids"]) + 1)
+        group = Group(name, dict(self._folders), folders, max_pids=int(limits["pids"]) + more)
         memory, pids = str(int(limits["memory_mb"]) << 20), str(group.max_pids)
         if "unified" in folders:
             fd = folders["unified"]
@@ -311,3 +310,11 @@ class Cgroups:
             os.close(parent)
         self._parents = {}
         self._folders = {}
+
+
+def try_open(name: str) -> tuple[Cgroups | None, str]:
+    """Return the groups called ``name``, or None and why there are none."""
+    try:
+        return Cgroups(name), ""
+    except OSError as error:
+        return None, str(error)

@@ -40,15 +40,15 @@ def read(pid: int) -> Process | None:
     return Process(pid, int(fields[_PARENT]), int(fields[_STARTED]), ticks)
 
 
-def below(keep: Collection[int] = ()) -> list[Process]:
-    """Return all descendants of this process, those below the children in ``keep`` left out."""
+def below(keep: Collection[int] = (), *, root: int | None = None) -> list[Process]:
+    """Return what descends from ``root``, or this process, but its children in ``keep`` and theirs."""
     children: dict[int, list[Process]] = {}
     for name in os.listdir("/proc"):
         process = read(int(name)) if name.isdigit() else None
         if process is not None:
             children.setdefault(process.parent, []).append(process)
     found: list[Process] = []
-    waiting = [process for process in children.get(os.getpid(), []) if process.pid not in keep]
+    waiting = [process for process in children.get(root or os.getpid(), []) if process.pid not in keep]
     while waiting:
         process = waiting.pop()
         found.append(process)
@@ -61,6 +61,13 @@ def cpu_s() -> float:
     times = os.times()
     ticks = sum(process.ticks for process in below())
     return ticks / os.sysconf("SC_CLK_TCK") + times.children_user + times.children_system
+
+
+def cpu_s_of(pid: int) -> float:
+    """Return the CPU seconds of process ``pid`` and all below it."""
+    top = read(pid)
+    ticks = sum(process.ticks for process in below(root=pid)) + (top.ticks if top else 0)
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def threads_of_user() -> int:

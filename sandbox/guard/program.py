@@ -45,15 +45,16 @@ def start(job: dict[str, Any], phase: str, fds: dict[str, int], *, capped: bool,
         return pid
     code = 127
     try:
-        _prepare(job, fds, capped=capped, isolate=isolate)
-        code = _run(job, phase, fds, environment(job))
+        prepare(job, fds, capped=capped, isolate=isolate)
+        code = run_phase(job, phase, fds, environment(job))
     except OSError as error:
         os.write(2, f"cannot start: {error}\n".encode())
     finally:
         os._exit(code)
 
 
-def _prepare(job: dict[str, Any], fds: dict[str, int], *, capped: bool, isolate: bool) -> None:
+def prepare(job: dict[str, Any], fds: dict[str, int], *, capped: bool, isolate: bool) -> None:
+    """Give this process the program's streams, folder, limits and rights; there is no way back."""
     os.setsid()
     kernel.set_dumpable(True)  # the warden is not; /proc/self must be the program's own
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # the zygote and the interpreter set no other handlers
@@ -78,7 +79,8 @@ def _prepare(job: dict[str, Any], fds: dict[str, int], *, capped: bool, isolate:
         boundary.give_up_privileges()
 
 
-def _run(job: dict[str, Any], phase: str, fds: dict[str, int], env: dict[str, str]) -> int:
+def run_phase(job: dict[str, Any], phase: str, fds: dict[str, int], env: dict[str, str]) -> int:
+    """Become the command of ``phase``, or run the Python role in this interpreter; returns its exit code."""
     argv = job["compile"] if phase == "compile" else job["run"]
     if argv is not None:
         for fd in (fds["channel"], fds["payload"]):

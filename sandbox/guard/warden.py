@@ -193,26 +193,29 @@ def disk_full(folder: str) -> bool:
 
     A folder of a larger file system, which others fill too, says nothing of the program.
     """
-    if not os.path.ismount(folder):
-        return False
-    state = os.statvfs(folder)
+    return os.path.ismount(folder) and is_full(folder)
+
+
+def is_full(where: str | int) -> bool:
+    """Tell whether a file system, given by a path or a descriptor in it, is out of blocks or inodes."""
+    state = os.statvfs(where)
     return state.f_bfree == 0 or (state.f_files > 0 and state.f_ffree == 0)
 
 
-def read_file(folder: str, name: str, limit: int) -> Iterator[bytes]:
+def read_file(folder: str, name: str, limit: int, *, parent: int | None = None) -> Iterator[bytes]:
     """Read a regular file below ``folder`` in parts, following no link; no part if there is none such.
 
     An empty file gives one empty part. At most ``limit`` bytes are read, whatever the file claims to hold (it
-    may be sparse).
+    may be sparse). ``parent`` is a descriptor of the folder that holds ``folder``, if that is no path.
     """
     parts = name.split("/")
     if any(part in ("", ".", "..") for part in parts):
         return
     opened: list[int] = []
     try:
-        opened.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC))
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        opened.append(os.open(folder, flags, dir_fd=parent))
         for part in parts[:-1]:
-            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
             opened.append(os.open(part, flags, dir_fd=opened[-1]))
         # O_NONBLOCK: opening a pipe that nobody writes to must not block.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

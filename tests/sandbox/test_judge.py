@@ -235,10 +235,10 @@ async def test_cancelling_ends_the_solution(sandbox):
         with pytest.raises(asyncio.CancelledError):
             await task
         for _ in range(100):
-            if not sandbox._runs:
+            if not sandbox.running:
                 break
             await asyncio.sleep(0.02)
-        assert not sandbox._runs
+        assert not sandbox.running
 
 
 async def check(sandbox, source, tests, **more):

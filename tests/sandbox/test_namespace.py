@@ -253,9 +253,9 @@ async def test_a_lost_launcher_is_an_error_of_the_sandbox_and_the_next_program_r
             await asyncio.sleep(0.02)
             if is_running(marker):
                 break
-        group = sandbox._group
-        assert sandbox._process is not None
-        os.kill(sandbox._process.pid, signal.SIGKILL)
+        group = sandbox._launcher._group
+        assert sandbox.agent_pid
+        os.kill(sandbox.agent_pid, signal.SIGKILL)
         for result in await asyncio.gather(*lost):
             assert result.verdict is Verdict.SANDBOX_ERROR
             assert result.detail == "the launcher ended"
@@ -268,7 +268,7 @@ async def test_a_lost_launcher_is_an_error_of_the_sandbox_and_the_next_program_r
 async def test_leaving_ends_what_runs_and_leaves_nothing():
     marker = fresh_marker()
     async with NamespaceSandbox() as sandbox:
-        group, staging = sandbox._group, sandbox._staging
+        group, staging = sandbox._launcher._group, sandbox._server.staging
         running = await sandbox.start(bash(f"sleep {marker}", limits=Limits(wall_s=60)))
         await asyncio.sleep(0.3)
         assert is_running(marker)

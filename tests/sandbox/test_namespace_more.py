@@ -159,7 +159,7 @@ def folders():
 
 def test_a_machine_without_namespaces_says_so(monkeypatch):
     before = folders()
-    monkeypatch.setattr("sandbox.namespace._BOOT", "import sys; sys.exit('{parent}')")
+    monkeypatch.setattr("sandbox.launcher._BOOT", "import sys; sys.exit('{parent}')")
 
     async def go():
         async with NamespaceSandbox():

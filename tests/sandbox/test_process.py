@@ -132,7 +132,7 @@ async def test_the_environment_is_scrubbed_and_the_folder_is_fresh(sandbox, monk
     assert b"['main.py']" in again.stdout
     assert first.stdout.splitlines()[0].split()[-1] != again.stdout.splitlines()[0].split()[-1]
     for line in first.stdout.splitlines() + again.stdout.splitlines():
-        assert str(sandbox._staging) in line.decode()
+        assert str(sandbox._server.staging) in line.decode()
 
 
 async def test_files_come_back_and_links_do_not(sandbox):
@@ -149,7 +149,7 @@ async def test_a_very_deep_folder_is_removed(sandbox):
     )
     result = await run(sandbox, python(source, limits=Limits(wall_s=60)))
     assert result.stdout == b"deep\n", result
-    home = sandbox._home(sandbox._next)
+    home = sandbox._home(sandbox._server._next)
     for _ in range(2000):
         if not home.exists():
             break
@@ -163,8 +163,8 @@ async def test_a_lost_launcher_takes_all_with_it():
         source = daemons(marker) + "time.sleep(60)"
         lost = asyncio.create_task(run(sandbox, python(source, limits=Limits(wall_s=90))))
         await wait_for(marker, 3)
-        assert sandbox._process is not None
-        os.kill(sandbox._process.pid, signal.SIGKILL)
+        assert sandbox.agent_pid
+        os.kill(sandbox.agent_pid, signal.SIGKILL)
         assert (await lost).verdict is Verdict.SANDBOX_ERROR
         await wait_for(marker, 0)
         assert (await run(sandbox, python("print(1)"))).stdout == b"1\n"
@@ -173,7 +173,7 @@ async def test_a_lost_launcher_takes_all_with_it():
 async def test_leaving_ends_what_runs():
     marker = fresh_marker()
     async with ProcessSandbox() as sandbox:
-        staging = sandbox._staging
+        staging = sandbox._server.staging
         program = python(daemons(marker) + "time.sleep(60)", limits=Limits(wall_s=90))
         running = await sandbox.start(program)
         await wait_for(marker, 3)
