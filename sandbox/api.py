@@ -97,7 +97,11 @@ class Program:
 
 @dataclass(kw_only=True, slots=True)
 class Result:
-    """What became of a program. Streams are cut to head and tail when a cap was hit."""
+    """What became of a program. Streams are cut to head and tail when a cap was hit.
+
+    ``launcher`` tells how it was started: ``fork-server`` (fresh namespaces out of a warm agent), ``one-use``
+    (a container of its own) or ``child`` (a plain process).
+    """
 
     verdict: Verdict
     exit_code: int | None = None
@@ -113,6 +117,7 @@ class Result:
     files: dict[str, bytes] = field(default_factory=dict)
     backend: str = ""
     guarantee: Guarantee = Guarantee.NONE
+    launcher: str = ""
     image_digest: str = ""
     attempts: int = 1
     detail: str = ""

@@ -8,19 +8,27 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 from opencoder.errors import DependencyError, InfraError
 from sandbox import owner
 from sandbox.api import Guarantee, Limits
 from sandbox.guard import rootfs, seccomp
+from sandbox.guard.warm import MALLOC
 from sandbox.images import connect, image_digest
 
 LANGUAGES_LABEL = "io.opencoder.languages"
 # A loaded engine takes seconds for one call; one that takes minutes is not coming back.
 _CALL_TIMEOUT_S = 120
-_BOOT = "import sys; sys.path.insert(0, '/opt/opencoder'); from guard.oneshot import main; main()"
-_COMMAND = ["python3", "-I", "-S", "-c", _BOOT]
+_BOOT = "import sys; sys.path.insert(0, '/opt/opencoder'); from guard.{module} import main; main()"
+_PYTHON = ["python3", "-I", "-S", "-c"]
+# Where the container of an agent shows the folder with the supervisor's socket, and the name of that.
+AGENT_FOLDER = "/run/opencoder"
+AGENT_SOCKET = "agent"
+# What the agent needs to make namespaces, to take the programs' users, and to end and read what is theirs.
+_AGENT_CAPABILITIES = ["SYS_ADMIN", "SETUID", "SETGID", "KILL", "DAC_OVERRIDE"]
+_AGENT_FILES = 16384
 _CONFLICT = 409
 # What the warden and its folders need.
 _LEAST_MEMORY_MB = 32
@@ -120,7 +128,7 @@ def _faults(what: str) -> Iterator[None]:
 
 
 class ContainerEngine:
-    """One-use containers of one image.
+    """Containers of one image.
 
     Args:
         api: The SDK's low-level client.
@@ -177,7 +185,7 @@ class ContainerEngine:
         with _faults("create a container"):
             made = self._api.create_container(
                 self.image,
-                command=_COMMAND,
+                command=[*_PYTHON, _BOOT.format(module="oneshot")],
                 user=f"{rootfs.UID}:{rootfs.UID}",
                 hostname="sandbox",
                 working_dir=rootfs.HOME,
@@ -224,6 +232,62 @@ class ContainerEngine:
             log_config=LogConfig(type=LogConfig.types.NONE),
             init=False,  # an init of the engine would be PID 1 instead of the warden
         )
+
+    def start_agent(self, folder: Path) -> str:
+        """Create and start the container of a fork server; returns its id.
+
+        It is removed by the engine when its agent ends, which it does when the supervisor is gone.
+
+        Args:
+            folder: A folder of this host that holds the supervisor's socket.
+
+        Raises:
+            InfraError: The engine failed; nothing is left of the container.
+        """
+        with _faults("create the container of an agent"):
+            made = self._api.create_container(
+                self.image,
+                command=[*_PYTHON, _BOOT.format(module="container_agent"), f"{AGENT_FOLDER}/{AGENT_SOCKET}"],
+                user="0:0",
+                hostname="sandbox",
+                working_dir="/",
+                environment=MALLOC,
+                labels=self._labels(),
+                host_config=self._agent_config(folder),
+                use_config_proxy=False,
+            )
+        container = str(made["Id"])
+        try:
+            with _faults("start the container of an agent"):
+                self._api.start(container)
+        except BaseException:
+            self.remove(container)
+            raise
+        return container
+
+    def _agent_config(self, folder: Path) -> dict[str, Any]:
+        from docker.types import LogConfig, Ulimit
+
+        profile = json.dumps(seccomp.agent_profile())
+        config = self._api.create_host_config(
+            auto_remove=True,
+            network_mode="none",
+            ipc_mode="private",
+            read_only=True,
+            cap_drop=["ALL"],
+            cap_add=_AGENT_CAPABILITIES,
+            security_opt=["no-new-privileges", f"seccomp={profile}", "apparmor=unconfined", "label=disable"],
+            binds={str(folder): {"bind": AGENT_FOLDER, "mode": "rw"}},
+            ulimits=[
+                Ulimit(name="core", soft=0, hard=0),
+                Ulimit(name="nofile", soft=_AGENT_FILES, hard=_AGENT_FILES),
+            ],
+            log_config=LogConfig(type=LogConfig.types.NONE),
+            init=False,
+        )
+        # The kernel lets nobody mount a fresh /proc beside one that is partly covered. What programs see is
+        # a /proc of their own, and they have no right to write to it.
+        return {**config, "MaskedPaths": [], "ReadonlyPaths": []}
 
     def _attach(self, container: str) -> socket.socket:
         params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}

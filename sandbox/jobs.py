@@ -149,7 +149,9 @@ class Ended:
     files: dict[str, bytes] = field(default_factory=dict)
 
 
-def to_result(ended: Ended, *, backend: str, guarantee: Guarantee, image_digest: str = "") -> Result:
+def to_result(
+    ended: Ended, *, backend: str, guarantee: Guarantee, launcher: str, image_digest: str = ""
+) -> Result:
     """Judge how a program ended, from what was seen outside of it."""
     report = ended.report
     code, number = report.get("exit_code"), report.get("signal")
@@ -181,6 +183,7 @@ def to_result(ended: Ended, *, backend: str, guarantee: Guarantee, image_digest:
         files=ended.files,
         backend=backend,
         guarantee=guarantee,
+        launcher=launcher,
         image_digest=image_digest,
         detail=detail,
     )

@@ -17,14 +17,12 @@ from typing import Any, Protocol
 
 from opencoder.errors import DependencyError
 from sandbox import reaper
+from sandbox.guard.warm import MALLOC
 
 _READY_S = 60.0
 _CHUNK = 1 << 16
 # Importable by programs beside the standard library, where the host has them.
 _PACKAGES = ("numpy",)
-# Memory that a program frees is kept for its next allocation: to fetch each page anew costs it more than the
-# boundary does. (glibc; other C libraries ignore it.)
-MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
 _BOOT = "import sys; sys.path.insert(0, {parent!r}); from guard.{module} import main; main()"
 
 

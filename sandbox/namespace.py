@@ -59,7 +59,7 @@ class NamespaceSandbox:
             self.note = ready.note
 
     def _judge(self, ended: Ended) -> Result:
-        return to_result(ended, backend=self.name, guarantee=self.guarantee)
+        return to_result(ended, backend=self.name, guarantee=self.guarantee, launcher="fork-server")
 
     async def start(self, program: Program) -> Running:
         """Start ``program`` (see :class:`sandbox.api.Sandbox`)."""

@@ -43,7 +43,7 @@ class ProcessSandbox:
         return self
 
     def _judge(self, ended: Ended) -> Result:
-        return to_result(ended, backend=self.name, guarantee=self.guarantee)
+        return to_result(ended, backend=self.name, guarantee=self.guarantee, launcher="child")
 
     async def start(self, program: Program) -> Running:
         """Start ``program`` (see :class:`sandbox.api.Sandbox`)."""

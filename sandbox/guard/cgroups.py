@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import kernel
+
 _V1 = ("memory", "pids", "cpuacct")
 
 
@@ -310,6 +312,27 @@ class Cgroups:
             os.close(parent)
         self._parents = {}
         self._folders = {}
+
+
+def make_writable() -> None:
+    """Let a container make groups below its own: engines show it the hierarchies read-only.
+
+    On cgroup v2 a group with groups below it holds no process, so this one moves into one of its own.
+
+    Raises:
+        OSError: That is refused.
+    """
+    for mount in _mounts():
+        if mount.unified or mount.controllers.intersection(_V1):
+            flags = kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+            kernel.mount("none", mount.point, None, flags)
+        if mount.unified and os.path.exists(f"{mount.point}/cgroup.subtree_control"):
+            os.makedirs(f"{mount.point}/agent", exist_ok=True)
+            kernel.write_file(f"{mount.point}/agent/cgroup.procs", "0")
+            try:
+                kernel.write_file(f"{mount.point}/cgroup.subtree_control", "+memory +pids")
+            except OSError:
+                pass  # a hybrid, whose controllers are on version 1
 
 
 def try_open(name: str) -> tuple[Cgroups | None, str]:

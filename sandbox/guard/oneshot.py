@@ -298,7 +298,7 @@ def serve() -> None:
 
 
 def main() -> None:
-    """Entry point of the container (see ``sandbox.docker``)."""
+    """Entry point of the container (see ``sandbox.oneuse``)."""
     # The kernel drops signals to PID 1 that have no handler; Python's own for SIGINT would be one.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     kernel.set_dumpable(False)

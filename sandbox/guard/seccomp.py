@@ -144,19 +144,30 @@ def bpf(machine: str = kernel.MACHINE) -> bytes:
     return b"".join([*out, allow])
 
 
-def engine_profile() -> dict[str, object]:
-    """Return the same filter in the container engine's JSON form.
+# What an agent does before its programs have the whole filter.
+_AGENTS_OWN = frozenset({"mount", "umount2", "pivot_root", "setns"})
 
-    Only native architectures are listed, so that the engine's filter refuses calls of any other.
-    """
+
+def agent_profile() -> dict[str, object]:
+    """Return the filter of a container in which an agent makes namespaces, in the engine's JSON form."""
+    return _profile(_AGENTS_OWN, namespaces=True)
+
+
+def engine_profile() -> dict[str, object]:
+    """Return the filter of a program in the container engine's JSON form."""
+    return _profile(frozenset(), namespaces=False)
+
+
+def _profile(allowed: frozenset[str], *, namespaces: bool) -> dict[str, object]:
+    """Only native architectures are listed, so that the engine's filter refuses calls of any other."""
     rules: list[dict[str, object]] = [
-        {"names": sorted(REFUSED), "action": "SCMP_ACT_ERRNO", "errnoRet": _EPERM},
+        {"names": sorted(REFUSED.keys() - allowed), "action": "SCMP_ACT_ERRNO", "errnoRet": _EPERM},
         {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": _ENOSYS},
     ]
     other = {"index": 0, "value": 0, "op": "SCMP_CMP_NE"}
     rules.append({"names": ["prlimit64"], "action": "SCMP_ACT_ERRNO", "errnoRet": _EPERM, "args": [other]})
     for flag in range(32):
-        if _NAMESPACE_FLAGS >> flag & 1:
+        if not namespaces and _NAMESPACE_FLAGS >> flag & 1:
             mask = {"index": 0, "value": 1 << flag, "valueTwo": 1 << flag, "op": "SCMP_CMP_MASKED_EQ"}
             rules.append(
                 {

@@ -5,6 +5,9 @@ from __future__ import annotations
 import gc
 import importlib
 
+# The environment of an interpreter that forks programs. Memory that a program frees is kept for its next
+# allocation: to fetch each page anew costs it more than the boundary does. (glibc; others ignore it.)
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
 # What solutions import most; loaded once, shared by all forks.
 PRELOADED = [
     "abc",

@@ -1,9 +1,8 @@
-"""What the docker backend does when it is left, killed, or deserted by its daemon."""
+"""What the pool of one-use containers does when it is left, killed, or deserted by its daemon."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -13,10 +12,11 @@ from typing import Any
 import pytest
 
 from opencoder.errors import DependencyError, InfraError
-from sandbox import docker as backend
+from sandbox import oneuse
 from sandbox.api import Limits, Program, Verdict, run
 from sandbox.docker import DockerSandbox
 from sandbox.images import connect, recipe
+from tests.support.daemon import Proxy
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
@@ -29,7 +29,7 @@ def python(source: str, **options: Any) -> Program:
 
 
 async def test_a_cancelled_program_leaves_no_container(python_image: str, containers: Containers) -> None:
-    async with DockerSandbox(concurrency=1) as own:
+    async with DockerSandbox(concurrency=1, one_use=True) as own:
         running = await own.start(python("import time; time.sleep(60)"))
         task = asyncio.ensure_future(running.wait())
         await asyncio.sleep(0.2)
@@ -45,7 +45,7 @@ async def test_a_cancelled_program_leaves_no_container(python_image: str, contai
 async def test_a_container_made_for_a_cancelled_start_serves_the_next(
     python_image: str, containers: Containers
 ) -> None:
-    async with DockerSandbox(concurrency=1) as own:
+    async with DockerSandbox(concurrency=1, one_use=True) as own:
         task = asyncio.ensure_future(own.start(python("")))
         await asyncio.sleep(0.01)
         task.cancel()
@@ -60,7 +60,7 @@ async def test_a_container_made_for_a_cancelled_start_serves_the_next(
 
 
 async def test_leaving_removes_what_runs_and_what_waits(python_image: str, containers: Containers) -> None:
-    async with DockerSandbox(concurrency=2) as own:
+    async with DockerSandbox(concurrency=2, one_use=True) as own:
         running = [await own.start(python("import time; time.sleep(60)")) for _ in range(3)]
     assert containers(own.owner) == []
     assert [(await each.wait()).verdict for each in running] == [Verdict.SANDBOX_ERROR] * 3
@@ -69,7 +69,7 @@ async def test_leaving_removes_what_runs_and_what_waits(python_image: str, conta
 
 
 async def test_a_container_that_vanishes_is_our_fault(python_image: str, containers: Containers) -> None:
-    async with DockerSandbox(concurrency=1) as own:
+    async with DockerSandbox(concurrency=1, one_use=True) as own:
         running = await own.start(python("import time; time.sleep(60)"))
         client: Any = connect()
         client.api.remove_container(containers(own.owner)[0], force=True)
@@ -79,54 +79,12 @@ async def test_a_container_that_vanishes_is_our_fault(python_image: str, contain
         assert "stream of the container ended" in result.detail
 
 
-class Proxy:
-    """Passes the daemon on at another socket, for as long as ``alive``."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._daemon = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
-        self._alive = True
-        self._open: set[asyncio.StreamWriter] = set()
-
-    async def __aenter__(self) -> Proxy:
-        self._server = await asyncio.start_unix_server(self._pass_on, self.path)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.set_alive(False)
-        self._server.close()
-        await self._server.wait_closed()
-
-    def set_alive(self, alive: bool) -> None:
-        self._alive = alive
-        for writer in [] if alive else list(self._open):
-            writer.transport.abort()
-
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._alive:
-            inner_reader, inner = await asyncio.open_unix_connection(self._daemon)
-            self._open |= {writer, inner}
-            await asyncio.gather(self._pump(reader, inner), self._pump(inner_reader, writer))
-            inner.close()
-            self._open -= {writer, inner}
-        writer.close()
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(1 << 16):
-                writer.write(data)
-                await writer.drain()
-            writer.write_eof()
-        except OSError:
-            pass
-
-
 async def test_a_daemon_that_dies_is_our_fault(
     python_image: str, containers: Containers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Proxy(tmp_path / "d.sock") as proxy:
         monkeypatch.setenv("DOCKER_HOST", f"unix://{proxy.path}")
-        async with DockerSandbox(concurrency=1) as own:
+        async with DockerSandbox(concurrency=1, one_use=True) as own:
             running = await own.start(python("import time; time.sleep(60)", limits=LIMITS))
             proxy.set_alive(False)
             waiting = asyncio.ensure_future(running.wait())
@@ -140,8 +98,8 @@ async def test_a_daemon_that_dies_is_our_fault(
 
 
 async def test_an_overdue_warden_is_removed(python_image: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backend, "wall_deadline_s", lambda program: 0.5)
-    async with DockerSandbox(concurrency=1) as own:
+    monkeypatch.setattr(oneuse, "wall_deadline_s", lambda program: 0.5)
+    async with DockerSandbox(concurrency=1, one_use=True) as own:
         result = await run(own, python("import time; time.sleep(60)"))
     assert (result.verdict, result.detail) == (Verdict.TIMEOUT, "wall limit")
 
@@ -152,7 +110,7 @@ async def test_leftovers_of_dead_owners_are_removed(python_image: str, container
         "from sandbox.api import Program\n"
         "from sandbox.docker import DockerSandbox\n"
         "async def main():\n"
-        "    sandbox = await DockerSandbox(concurrency=1).__aenter__()\n"
+        "    sandbox = await DockerSandbox(concurrency=1, one_use=True).__aenter__()\n"
         "    await sandbox.start(Program(language='bash', source='sleep 600'))\n"
         "    print(sandbox.owner, flush=True)\n"
         "    os.kill(os.getpid(), 9)\n"
@@ -163,10 +121,10 @@ async def test_leftovers_of_dead_owners_are_removed(python_image: str, container
     )
     owner = (await dead.communicate())[0].decode().strip()
     assert len(owner) == 32
-    async with DockerSandbox(concurrency=1) as own:
+    async with DockerSandbox(concurrency=1, one_use=True) as own:
         assert containers(owner) == []
         running = await own.start(python("print(1)"))
-        async with DockerSandbox(concurrency=1):
+        async with DockerSandbox(concurrency=1, one_use=True):
             assert (await running.wait()).verdict is Verdict.OK
 
 
