@@ -126,6 +126,7 @@ class OutRow(msgspec.Struct, kw_only=True):
     files: dict[str, str] = {}
     backend: str = ""
     guarantee: str = ""
+    launcher: str = ""
     attempts: int = 1
     detail: str = ""
     image_digest: str = ""
@@ -211,6 +212,7 @@ def out_row(row_id: str, judgement: Judgement, sandbox: Sandbox) -> OutRow:
         files={name: base64.b64encode(data).decode("ascii") for name, data in result.files.items()},
         backend=sandbox.name,
         guarantee=sandbox.guarantee,
+        launcher=result.launcher,
         attempts=result.attempts,
         detail=judgement.detail,
         image_digest=sandbox.image_digest,

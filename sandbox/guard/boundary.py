@@ -9,6 +9,7 @@ from typing import Any
 from . import kernel, rootfs, seccomp
 
 _FILTER = seccomp.bpf()
+_SCRATCH = sorted({f"{rootfs.HOME}/{name}" for name in rootfs.WRITABLE.values()})
 _FIRST_UID, _NUM_UIDS = 2_000_000, 60_000
 
 
@@ -81,8 +82,8 @@ def mount_scratch(limits: dict[str, Any]) -> None:
 
 def make_scratch() -> None:
     """Make the folders that the links of ``rootfs.WRITABLE`` point to."""
-    for name in sorted(set(rootfs.WRITABLE.values())):
-        os.mkdir(f"{rootfs.HOME}/{name}", 0o700)
+    for path in _SCRATCH:
+        os.mkdir(path, 0o700)
 
 
 def set_rlimits(limits: dict[str, Any], *, capped: bool, others: int = 0) -> None:

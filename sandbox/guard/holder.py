@@ -87,10 +87,10 @@ def become_holder(birth: Birth) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGINT):  # a PID 1 is safe from signals without a handler
-            signal.signal(number, signal.SIG_DFL)
+            kernel.handle_signal(number, signal.SIG_DFL)
         boundary.map_user(birth.uid, birth.gid)
         kernel.die_with_parent(signal.SIGKILL)
-        pid = os.fork()
+        pid = kernel.fork()
         if pid == 0:
             _become_program(birth)
         # Whoever reads a stream or the channel must see its end when the program ends.
@@ -119,6 +119,7 @@ def _become_program(birth: Birth) -> NoReturn:
         _tell_fault(birth.ending, error)
         os._exit(code)
     try:
+        kernel.settle_child()
         _fill(job, birth)
         program.prepare(job, birth.fds, capped=birth.group is not None, isolate=True)
         code = program.run_phase(job, birth.phase, birth.fds, program.environment(job))
@@ -136,8 +137,8 @@ def _enter(birth: Birth) -> dict[str, Any]:
     home = os.open(rootfs.HOME, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     socket.send_fds(birth.ending, [_HOME], [home])  # fails, as it should, when the agent has gone
     os.close(home)
-    with open(birth.fds["job"], "rb", closefd=False) as file:
-        job: dict[str, Any] = marshal.load(file)
+    source = birth.fds["job"]
+    job: dict[str, Any] = marshal.loads(os.read(source, os.fstat(source).st_size))
     job["limits"] = birth.limits
     return job
 

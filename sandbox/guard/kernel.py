@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+# Without their layers in Python, each of which costs a fork more pages than the call is worth.
+import _signal  # type: ignore[import-not-found]
+import _socket
 import ctypes
 import fcntl
 import os
 import platform
-import socket
+import random
+import signal
 import struct
+import threading
+from collections.abc import Callable
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
@@ -40,6 +46,7 @@ _LAST_CAPABILITY = 63
 _SIGCHLD = 17
 _IFF_UP = 0x1
 _SIOCSIFFLAGS = 0x8914
+_LOOPBACK_UP = struct.pack("16sh14x", b"lo", _IFF_UP)
 
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _CLONE = {"x86_64": 56, "aarch64": 220}
@@ -48,6 +55,7 @@ MACHINE = platform.machine()
 _libc = ctypes.CDLL(None, use_errno=True)
 # PyDLL keeps the interpreter lock during the call, which a fork of the interpreter needs.
 _locked = ctypes.PyDLL(None, use_errno=True)
+_libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
 
 
 def _check(value: int, what: str) -> int:
@@ -80,25 +88,29 @@ def unshare(flags: int) -> None:
 
 
 def clone(flags: int) -> int:
-    """Fork the interpreter into new namespaces; returns 0 in the child, its pid in the parent.
+    """Fork into new namespaces; returns 0 in the child, its pid in the parent. For one-threaded interpreters.
 
-    ``os.fork`` cannot take flags, and ``unshare`` before a fork would move the parent and cost a second fork.
+    ``os.fork`` cannot take flags, and its hooks in the child (locks, thread tables) touch some 200 pages that
+    the kernel must copy then: as much work as all of the fork. With one thread there is nothing for them to
+    do; what a child that goes on to run programs does need is in :func:`settle_child`.
     """
-    api = ctypes.pythonapi
-    api.PyOS_BeforeFork()
     pid = int(_locked.syscall(_CLONE[MACHINE], ctypes.c_ulong(flags | _SIGCHLD), None, None, None, None))
-    number = ctypes.get_errno()
-    if pid == 0:
-        api.PyOS_AfterFork_Child()
-    else:
-        api.PyOS_AfterFork_Parent()
-    if pid == -1:
-        raise OSError(number, f"clone {flags:#x}: {os.strerror(number)}")
-    return pid
+    return _check(pid, f"clone {flags:#x}")
+
+
+def fork() -> int:
+    """Fork without the interpreter's hooks, as :func:`clone` does; those of C libraries run."""
+    return _check(int(_locked.fork()), "fork")
+
+
+def settle_child() -> None:
+    """Do what matters of the hooks that were left out: fresh random numbers, the thread's own id."""
+    random.seed()
+    threading.main_thread()._set_native_id()  # type: ignore[attr-defined]
 
 
 def _prctl(option: int, value: int, what: str) -> None:
-    _check(_libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0), what)
+    _check(_libc.prctl(option, value, 0, 0, 0), what)
 
 
 def die_with_parent(signal_number: int) -> None:
@@ -109,6 +121,11 @@ def die_with_parent(signal_number: int) -> None:
 def set_dumpable(value: bool) -> None:
     """Set whether same-uid processes may look into this one (``/proc/PID/mem`` and the like)."""
     _prctl(_PR_SET_DUMPABLE, int(value), "PR_SET_DUMPABLE")
+
+
+def handle_signal(number: int, handler: signal.Handlers | Callable[..., object]) -> None:
+    """Set what happens at a signal: ``signal.SIG_DFL``, ``SIG_IGN`` or a function."""
+    _signal.signal(number, handler if callable(handler) else int(handler))
 
 
 def become_subreaper() -> None:
@@ -124,7 +141,7 @@ def no_new_privileges() -> None:
 def drop_capabilities() -> None:
     """Empty all capability sets, the bounding set included where that is allowed."""
     for capability in range(_LAST_CAPABILITY + 1):
-        if _libc.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0) == -1:
+        if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) == -1:
             break
     header = struct.pack("Ii", 0x20080522, 0)
     _check(_libc.capset(header, bytes(24)), "capset")
@@ -137,16 +154,15 @@ class _FilterProgram(ctypes.Structure):
 def install_filter(program: bytes) -> None:
     """Install a BPF system-call filter (8 bytes an instruction) on this process and its children."""
     raw = _FilterProgram(len(program) // 8, program)
-    _check(
-        _libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), ctypes.byref(raw), 0, 0),
-        "PR_SET_SECCOMP",
-    )
+    address = ctypes.addressof(raw)
+    _check(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, address, 0, 0), "PR_SET_SECCOMP")
 
 
 def loopback_up() -> None:
     """Bring up ``lo`` in the current network namespace."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        fcntl.ioctl(probe, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _IFF_UP))
+    probe = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+    fcntl.ioctl(probe, _SIOCSIFFLAGS, _LOOPBACK_UP)
+    probe.close()
 
 
 def write_file(path: str, text: str) -> None:

@@ -57,10 +57,12 @@ def prepare(job: dict[str, Any], fds: dict[str, int], *, capped: bool, isolate: 
     """Give this process the program's streams, folder, limits and rights; there is no way back."""
     os.setsid()
     kernel.set_dumpable(True)  # the warden is not; /proc/self must be the program's own
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # the zygote and the interpreter set no other handlers
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    kernel.handle_signal(
+        signal.SIGCHLD, signal.SIG_DFL
+    )  # the zygote and the interpreter set no other handlers
+    kernel.handle_signal(signal.SIGINT, signal.default_int_handler)
+    kernel.handle_signal(signal.SIGXFSZ, signal.SIG_DFL)
+    kernel.handle_signal(signal.SIGPIPE, signal.SIG_IGN)
     for number, name in enumerate(STREAMS):
         os.dup2(fds[name], number)
     kept = sorted({fds[name] for name in ("channel", "payload") if fds[name] > 2})
@@ -69,8 +71,7 @@ def prepare(job: dict[str, Any], fds: dict[str, int], *, capped: bool, isolate: 
         os.closerange(low, fd)
         low = fd + 1
     os.closerange(low, 1 << 16)
-    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
-        file.write("1000")  # the kernel ends the program before the warden
+    kernel.write_file("/proc/self/oom_score_adj", "1000")  # the kernel ends the program before the warden
     os.chdir(f"{job['home']}/work")
     os.umask(0o022)
     others = 0 if isolate or capped else descendants.threads_of_user()
@@ -88,9 +89,17 @@ def run_phase(job: dict[str, Any], phase: str, fds: dict[str, int], env: dict[st
                 os.close(fd)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.execvpe(argv[0], [*argv, *job["args"]] if phase == "run" else argv, env)
-    os.environ.clear()
-    os.environ.update(env)
+    set_environment(env)
     return _run_python(job, fds)
+
+
+def set_environment(env: dict[str, str]) -> None:
+    """Make ``env`` the whole environment; what is there already is not touched."""
+    for name in os.environ.keys() - env.keys():
+        del os.environ[name]
+    for name, value in env.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
 
 
 def _run_python(job: dict[str, Any], fds: dict[str, int]) -> int:
@@ -99,20 +108,19 @@ def _run_python(job: dict[str, Any], fds: dict[str, int]) -> int:
 
     path = f"{job['home']}/work/{job['filename']}"
     sys.argv = [path, *job["args"]]
-    sys.path[:] = [os.path.dirname(path), *(entry for entry in sys.path if entry)]
-    _reopen_streams()
+    sys.path.insert(0, f"{job['home']}/work")
     # ``atexit`` and threads of the program are its own business; those of the zygote end here.
     atexit._clear()
     roles: dict[str, Callable[[], None]] = {
-        "script": lambda: _script(path, job["source"]),
+        "script": lambda: run_script(path, job["source"]),
         "solution": lambda: solution.serve(job, fds["channel"], fds["payload"]),
         "checker": lambda: checker.run(job, fds["channel"]),
     }
     return finish(roles[job["role"]])
 
 
-def _reopen_streams() -> None:
-    """Fresh text layers: the zygote's were made for other descriptors."""
+def open_streams() -> None:
+    """Make the text layers of the standard streams as programs get them; the descriptors may come later."""
     sys.stdin = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)
     sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
@@ -120,7 +128,8 @@ def _reopen_streams() -> None:
         setattr(sys, f"__{name}__", getattr(sys, name))
 
 
-def _script(path: str, source: bytes) -> None:
+def run_script(path: str, source: bytes) -> None:
+    """Run ``source`` as the main module."""
     main = types.ModuleType("__main__")
     main.__dict__.update(__file__=path, __builtins__=builtins)
     sys.modules["__main__"] = main

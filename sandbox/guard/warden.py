@@ -245,7 +245,13 @@ def write_files(folder: str, files: dict[str, bytes]) -> None:
         parts = name.split("/")
         if any(part in ("", ".", "..") for part in parts):
             raise ValueError(f"file name {name!r} leaves the working folder")
-        path = "/".join([folder, *parts])
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as file:
-            file.write(data)
+        path = f"{folder}/{name}"
+        if len(parts) > 1:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(fd, view) :]
+        finally:
+            os.close(fd)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import gc
 import importlib
+import sys
+
+from . import immortal, program, rootfs
 
 # The environment of an interpreter that forks programs. Memory that a program frees is kept for its next
 # allocation: to fetch each page anew costs it more than the boundary does. (glibc; others ignore it.)
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
+# As often as it takes the interpreter to settle on its own short cuts.
+_REHEARSALS = 20
 # What solutions import most; loaded once, shared by all forks.
 PRELOADED = [
     "abc",
@@ -90,6 +95,17 @@ def preload() -> None:
 
 
 def settle() -> None:
-    """Keep the collector from writing to the pages that forks share."""
+    """Make all ready that programs share; the last thing before the first fork.
+
+    Every page that a fork writes to is copied, which costs more than what is done on it. So each program
+    finds its streams and its environment as they should be, and nobody counts on what is shared.
+    """
+    program.open_streams()
+    program.set_environment(program.environment({"home": rootfs.HOME, "env": {}}))
+    main = sys.modules["__main__"]
+    for _ in range(_REHEARSALS):
+        program.run_script("/rehearsal", b"pass")
+    sys.modules["__main__"] = main
     gc.collect()
+    immortal.make_immortal()
     gc.freeze()
