@@ -99,6 +99,7 @@ class Program:
 class Result:
     """What became of a program. Streams are cut to head and tail when a cap was hit.
 
+    ``compiled`` is what became of its compiler, if it has one; a program whose compiler failed never ran.
     ``launcher`` tells how it was started: ``fork-server`` (fresh namespaces out of a warm agent), ``one-use``
     (a container of its own) or ``child`` (a plain process).
     """
@@ -121,6 +122,7 @@ class Result:
     image_digest: str = ""
     attempts: int = 1
     detail: str = ""
+    compiled: Result | None = None
 
 
 class Running(Protocol):

@@ -227,6 +227,57 @@ def doctor(*, where: BackendOptions | None = None, common: Common | None = None)
     emit(report, json=_json(common), text=report.text)
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServeOptions:
+    """Options of ``serve``."""
+
+    port: int = 8080
+    """Port to listen on; 0 for any that is free."""
+    host: str = "127.0.0.1"
+    """Address to listen on; one that others can reach needs a token."""
+    concurrency: int | None = None
+    """Programs side by side; one per CPU if not given."""
+    queue: int = 256
+    """Programs that may wait; more are told to come again (429)."""
+    max_body_mb: int = 64
+    """Longest body of a request in MiB."""
+    token_file: Path | None = None
+    """File with the token that clients must send; OPENCODER_SANDBOX_TOKEN if not given."""
+
+
+def _token(path: Path | None) -> str:
+    if path is None:
+        return os.environ.get("OPENCODER_SANDBOX_TOKEN", "")
+    with reading_from(path):
+        token = path.read_text(encoding="utf-8").strip()
+    if not token:
+        raise UserError(f"{path}: holds no token")
+    return token
+
+
+@app.command
+def serve(
+    *, options: ServeOptions | None = None, where: BackendOptions | None = None, common: Common | None = None
+) -> None:
+    """Serve programs over HTTP until SIGTERM: /run_code as SandboxFusion, /run_batch, /health, /metrics."""
+    from sandbox.service.serve import Settings
+    from sandbox.service.serve import serve as start
+
+    options, where = options or ServeOptions(), where or BackendOptions()
+    settings = Settings(
+        host=options.host,
+        port=options.port,
+        slots=options.concurrency or _cpus(),
+        queue=options.queue,
+        max_bytes=options.max_body_mb << 20,
+        token=_token(options.token_file),
+        backend=where.backend,
+        unsafe=where.allow_unsafe,
+    )
+    start(settings, lambda url: emit({"url": url}, json=_json(common), text=f"serving on {url}"))
+
+
 @app.command
 def clean(*, common: Common | None = None) -> None:
     """Remove containers, control groups and folders whose owner has ended."""

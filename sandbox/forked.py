@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from sandbox.api import Program, Result, Running, Verdict
 from sandbox.compiled import Build, Builds, compiler_limits
@@ -57,12 +58,12 @@ class ForkedPrograms:
             UserError: The program cannot be run as it stands.
         """
         job = encode_job(program)
-        payload = program.payload
+        payload, compiled = program.payload, None
         if language(program.language).compile is not None:
             build = await self._builds.get(program)
             if build.result.verdict is not Verdict.OK:
-                return Finished(build.result)
-            payload = build.artefact
+                return Finished(replace(build.result, compiled=build.result))
+            payload, compiled = build.artefact, build.result
         order = Order(
             job=job,
             limits=program.limits,
@@ -70,6 +71,7 @@ class ForkedPrograms:
             payload=payload,
             stdin=program.stdin,
             collect=bool(program.fetch),
+            compiled=compiled,
         )
         return await self._server.start(order)
 

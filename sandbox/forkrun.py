@@ -30,6 +30,7 @@ class Order:
         payload: What its role reads; for a compiled program, the artefact of its compiler.
         stdin: The standard input.
         collect: Whether there are files to be fetched in the end.
+        compiled: What became of its compiler, for the result.
     """
 
     job: bytes
@@ -39,6 +40,7 @@ class Order:
     payload: bytes = b""
     stdin: bytes = b""
     collect: bool = False
+    compiled: Result | None = None
 
 
 class Server(Protocol):
@@ -204,7 +206,9 @@ class ForkRun:
         numbers = {name: value for name, value in counted.items() if name != "id"}
         ended = self._got.ended(wall_s=time.monotonic() - self._began, **numbers)
         if not self._ended.done():
-            self._ended.set_result(self._judge(ended))
+            result = self._judge(ended)
+            result.compiled = self._order.compiled
+            self._ended.set_result(result)
 
     def take_packed(self) -> bytes:
         """Return what the compiler has left, once it has ended well."""

@@ -42,7 +42,9 @@ LANGUAGES: dict[str, Language] = {
         needs="g++",
         aliases=("c++",),
     ),
-    "javascript": Language(file="main.js", run=("node", "main.js"), needs="node", aliases=("js", "node")),
+    "javascript": Language(
+        file="main.js", run=("node", "main.js"), needs="node", aliases=("js", "node", "nodejs")
+    ),
 }
 _BY_ALIAS = {alias: name for name, row in LANGUAGES.items() for alias in (name, *row.aliases)}
 
