@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from opencoder.errors import DataError, UserError
+from opencoder.errors import DataError, DependencyError, UserError
 from opencoder.files import make_folder
 from opencoder.log import Progress, progress
 from opencoder.store import JsonlAppender, packing, read_jsonl, write_jsonl
 from sandbox.backends import open_backend
 from sandbox.rows import BatchRow, Judge, OutRow, read_finished, read_rows, run_row
+
+if TYPE_CHECKING:
+    from sandbox.service.fleet import Fleet
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +32,9 @@ class Batch:
         judge: How solutions are judged; None for by cases where a row has any.
         backend: Name of the backend, or None for the best there is.
         unsafe: Whether a backend without boundary is agreed to.
-        concurrency: Programs side by side.
+        concurrency: Programs side by side; None for one per CPU, or per slot of all endpoints.
+        endpoints: Services that run the rows instead of this machine (see ``sandbox.service``).
+        token: What the services want.
         limit: Run only the first so many rows.
         resume: Keep the finished rows of ``out``.
     """
@@ -36,7 +44,9 @@ class Batch:
     judge: Judge | None = None
     backend: str | None = None
     unsafe: bool = False
-    concurrency: int = 1
+    concurrency: int | None = None
+    endpoints: tuple[str, ...] = ()
+    token: str = ""
     limit: int | None = None
     resume: bool = True
 
@@ -79,17 +89,46 @@ def run_batch(batch: Batch) -> Counter[str]:
 async def _run(batch: Batch, rows: list[BatchRow], file: JsonlAppender, shown: Progress) -> None:
     """Run ``rows`` side by side and write each result as it comes."""
     waiting = iter(rows)
-    async with open_backend(batch.backend, concurrency=batch.concurrency, unsafe=batch.unsafe) as sandbox:
+    async with _open_runner(batch) as (run, concurrency):
 
         async def work() -> None:
             for row in waiting:
-                done = await run_row(sandbox, row, batch.judge)
+                done = await run(row)
                 file.append(done)
                 shown.advance(status=done.verdict.value)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(batch.concurrency, len(rows))):
-                group.create_task(work())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(concurrency, len(rows))):
+                    group.create_task(work())
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+
+@asynccontextmanager
+async def _open_runner(batch: Batch) -> AsyncIterator[tuple[Callable[[BatchRow], Awaitable[OutRow]], int]]:
+    """Open what runs rows: the services that were named, or a sandbox of this machine."""
+    if batch.endpoints:
+        async with _fleet(batch) as fleet:
+            yield fleet.run_row, batch.concurrency or fleet.slots
+        return
+    concurrency = batch.concurrency or len(os.sched_getaffinity(0))
+    async with open_backend(batch.backend, concurrency=concurrency, unsafe=batch.unsafe) as sandbox:
+
+        async def run(row: BatchRow) -> OutRow:
+            return await run_row(sandbox, row, batch.judge)
+
+        yield run, concurrency
+
+
+def _fleet(batch: Batch) -> Fleet:
+    try:
+        from sandbox.service.fleet import Fleet
+    except ImportError as error:
+        raise DependencyError(
+            f"--endpoint needs {error.name}", repair="pip install 'opencoder[web]'"
+        ) from None
+    return Fleet(batch.endpoints, token=batch.token, judge=batch.judge)
 
 
 def _latest(path: Path, order: Mapping[str, int]) -> list[OutRow]:

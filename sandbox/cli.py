@@ -48,7 +48,11 @@ class BatchOptions:
     """How solutions are judged: by comparing answers outside of the sandbox (cases, where a row has any),
     or by running their test code."""
     concurrency: int | None = None
-    """Programs side by side; one per CPU if not given."""
+    """Programs side by side; one per CPU, or per slot of all endpoints, if not given."""
+    endpoint: tuple[str, ...] = ()
+    """Service that runs the programs instead of this machine (sandbox serve); may be repeated."""
+    token_file: Path | None = None
+    """File with the token of the endpoints; OPENCODER_SANDBOX_TOKEN if not given."""
     limit: int | None = None
     """Only the first so many rows."""
     resume: bool = True
@@ -110,7 +114,9 @@ def batch(
         judge=options.judge,
         backend=where.backend,
         unsafe=where.allow_unsafe,
-        concurrency=_positive(options.concurrency, "--concurrency") or _cpus(),
+        concurrency=_positive(options.concurrency, "--concurrency"),
+        endpoints=options.endpoint,
+        token=_token(options.token_file) if options.endpoint else "",
         limit=_positive(options.limit, "--limit"),
         resume=options.resume,
     )

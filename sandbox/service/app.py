@@ -21,7 +21,7 @@ from sandbox.judge import judge_script
 from sandbox.languages import LANGUAGES
 from sandbox.rows import BatchRow, Judge, OutRow, check, run_row
 from sandbox.service.admission import Admission, BusyError, DrainingError
-from sandbox.service.gate import Gate
+from sandbox.service.gate import Gate, TooLargeError
 from sandbox.service.metrics import Metrics
 from sandbox.service.openapi import description
 from sandbox.service.schema import RunCode, answer
@@ -70,6 +70,7 @@ class Service:
             BusyError: self._say_busy,
             DrainingError: self._say_draining,
             ClientDisconnect: self._say_gone,
+            TooLargeError: self._say_too_large,
         }
         return Gate(Starlette(routes=routes, exception_handlers=handlers), token=token, max_bytes=max_bytes)
 
@@ -160,6 +161,9 @@ class Service:
 
     async def _say_bad(self, request: Request, error: Exception) -> Response:
         return _json({"error": str(error)}, 400)
+
+    async def _say_too_large(self, request: Request, error: Exception) -> Response:
+        return _json({"error": str(error)}, 413)
 
     async def _say_gone(self, request: Request, error: Exception) -> Response:
         return _json({"error": "the client has left"}, _CLIENT_GONE)

@@ -14,8 +14,8 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _OPEN = frozenset({"/health"})
 
 
-class _TooLargeError(Exception):
-    pass
+class TooLargeError(Exception):
+    """The body goes on beyond what is taken; raised where the application reads it."""
 
 
 async def refuse(send: Send, code: int, message: str, headers: Mapping[str, str] | None = None) -> None:
@@ -60,7 +60,7 @@ class Gate:
         if problem := self._problem(scope["path"], headers):
             await refuse(send, *problem)
             return
-        await self._guarded(scope, receive, send)
+        await self._app(scope, self._counted(receive), send)
 
     def _problem(self, path: str, headers: Headers) -> tuple[int, str] | None:
         if "origin" in headers:
@@ -79,26 +79,16 @@ class Gate:
             return 413, f"the body is longer than {self._max_bytes} bytes; send fewer programs at once"
         return None
 
-    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _counted(self, receive: Receive) -> Receive:
         """Count the bytes of a body whose length was not told."""
         left = self._max_bytes
-        started = False
 
         async def counted() -> Message:
             nonlocal left
             message = await receive()
             left -= len(message.get("body", b""))
             if left < 0:
-                raise _TooLargeError
+                raise TooLargeError(f"the body is longer than {self._max_bytes} bytes")
             return message
 
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self._app(scope, counted, watched)
-        except _TooLargeError:
-            if not started:
-                await refuse(send, 413, f"the body is longer than {self._max_bytes} bytes")
+        return counted
