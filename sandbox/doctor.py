@@ -34,6 +34,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     backend: str
     guarantee: Guarantee
+    launcher: str
     note: str
     guarantees: dict[str, Finding]
 
@@ -43,7 +44,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             f"{'holds' if finding.holds else 'FAILS'}  {name:18} {finding.how}"
             for name, finding in self.guarantees.items()
         ]
-        return "\n".join([f"backend {self.backend}, guarantee {self.guarantee}", *lines])
+        head = [f"backend {self.backend}, guarantee {self.guarantee}, {self.launcher}"]
+        return "\n".join([*head, *([self.note] if self.note else []), *lines])
 
 
 async def examine(backend: str | None, *, unsafe: bool = False) -> Report:
@@ -58,7 +60,7 @@ async def examine(backend: str | None, *, unsafe: bool = False) -> Report:
     with _secret_variable(marker), _targets(marker) as (values, victim):
         sandbox = open_backend(backend, concurrency=_AT_ONCE, unsafe=unsafe)
         async with sandbox:
-            await run(sandbox, Program(language="python", source=_filled(FRESH_PLANT, values)))
+            planted = await run(sandbox, Program(language="python", source=_filled(FRESH_PLANT, values)))
             slots = asyncio.Semaphore(_AT_ONCE)
             findings = await asyncio.gather(
                 *(_try(sandbox, attack, values, victim, slots) for attack in ATTACKS)
@@ -66,6 +68,7 @@ async def examine(backend: str | None, *, unsafe: bool = False) -> Report:
             return Report(
                 backend=sandbox.name,
                 guarantee=sandbox.guarantee,
+                launcher=planted.launcher,
                 note=getattr(sandbox, "note", ""),
                 guarantees={attack.name: finding for attack, finding in zip(ATTACKS, findings, strict=True)},
             )

@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
+import shutil
 import signal
+import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 import pytest
 
+from sandbox import reaper
 from sandbox.api import Limits, Program, Sandbox, Verdict, run
 from sandbox.images import connect
 from sandbox.rows import BatchRow, OutRow, run_row
+from tests.support.processes import fresh_mark, marked
 
 ATTACKS = Path(__file__).resolve().parents[3] / "shared" / "reference" / "sandbox-attacks.jsonl"
 MISSING = "no ../shared/reference with the attack battery"
@@ -29,6 +36,29 @@ RSS_GROWTH_KB = 64 << 10
 MARKER = "sbxmark-"
 # The file names the coarse kind of these only.
 COARSE = {Verdict.SIGNAL: "error", Verdict.COMPILE_ERROR: "error"}
+# What a row may ask for; checked in ``check_answer``, ``check_machine``, ``Machine`` or by how it is run.
+INVARIANTS = {
+    "agent_binary_unchanged",
+    "concurrent_neighbour_unharmed",
+    "fetched_lacks",
+    "group_memory_peak<=limit",
+    "host_disk_growth<=limit",
+    "max_wall_s",
+    "no_host_file",
+    "no_host_file_named",
+    "no_leftover_process",
+    "no_process",
+    "reports_flag",
+    "reports_signal",
+    "result_bytes<=limit",
+    "run_twice",
+    "sandbox_healthy",
+    "supervisor_rss_growth<=64MB",
+    "workdir_removed",
+}
+# Other programs of this machine write too; the rows write a hundred times as much where nothing stops them.
+DISK_SLACK_BYTES = 256 << 20
+HEALTHY = Program(language="python", source="print('healthy')")
 NEIGHBOUR = Program(language="python", source="import time; time.sleep(1); print('alive')")
 
 OWNER_LABEL = "io.opencoder.owner"
@@ -83,8 +113,12 @@ def check_row(plant: Callable[[dict[str, Any]], None]) -> CheckRow:
 
     async def check(sandbox: Sandbox, row: dict[str, Any]) -> None:
         plant(row["setup"])
+        mark = fresh_mark()  # another worker may run the same row at the same time
+        row = {**row, "program": row["program"].replace(MARKER, mark)}
         invariants = row["expect"]["invariants"]
-        resident = resident_kb()
+        unknown = {invariant.partition(":")[0] for invariant in invariants} - INVARIANTS
+        assert not unknown, "nothing here looks at these"
+        resident, before = resident_kb(), Machine.look()
         began = time.time()
         neighbour = None
         if "concurrent_neighbour_unharmed" in invariants:
@@ -97,11 +131,47 @@ def check_row(plant: Callable[[dict[str, Any]], None]) -> CheckRow:
                 out = await run_row(sandbox, msgspec.convert(row, BatchRow), judge)
                 check_answer(row, out)
         assert resident_kb() - resident < RSS_GROWTH_KB
+        limit_mb = row["limits"].get("disk_mb", Limits().disk_mb)
+        Machine.look().compare(before, disk_bytes=(limit_mb << 20) + DISK_SLACK_BYTES)
+        assert (await run(sandbox, HEALTHY)).stdout == b"healthy\n"
         if neighbour is not None:
             assert (await neighbour).stdout == b"alive\n"
+        assert marked(mark) == []
         check_machine(invariants, began)
 
     return check
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What of this machine no program may change."""
+
+    disk_bytes: int
+    interpreter: str
+    folders: frozenset[str]
+    groups: frozenset[str]
+
+    @classmethod
+    def look(cls) -> Machine:
+        temporary = Path(tempfile.gettempdir())
+        mine = f"{reaper.FOLDER_PREFIX}{reaper.owner()}-"
+        own = [path for path in temporary.iterdir() if path.name.startswith(mine)]
+        # A fork server's own folder stays while it does; those of its programs go with them.
+        below = [child for path in own for child in path.glob("job-*")]
+        name = f"{reaper.GROUP_PREFIX}{reaper.owner()}-*"
+        groups = [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{name}/job-*")]
+        return cls(
+            disk_bytes=shutil.disk_usage(temporary).used,
+            interpreter=hashlib.sha256(Path(sys.executable).resolve().read_bytes()).hexdigest(),
+            folders=frozenset(str(path) for path in below),
+            groups=frozenset(groups),
+        )
+
+    def compare(self, before: Machine, *, disk_bytes: int) -> None:
+        assert self.disk_bytes - before.disk_bytes < disk_bytes
+        assert self.interpreter == before.interpreter
+        assert self.folders <= before.folders
+        assert self.groups <= before.groups
 
 
 def check_answer(row: dict[str, Any], out: OutRow) -> None:
@@ -135,7 +205,6 @@ def check_answer(row: dict[str, Any], out: OutRow) -> None:
 
 
 def check_machine(invariants: list[str], began: float) -> None:
-    assert running(MARKER) == []
     for invariant in invariants:
         name, _, value = invariant.partition(":")
         if name == "no_host_file":
@@ -144,18 +213,6 @@ def check_machine(invariants: list[str], began: float) -> None:
         elif name == "no_host_file_named":
             here = Path.cwd()
             assert not any((folder / value).exists() for folder in (here, *here.parents, Path("/tmp")))
-
-
-def running(marker: str) -> list[str]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            text = path.read_bytes().decode("utf-8", "replace")
-        except OSError:
-            continue
-        if text.startswith(marker):
-            found.append(text)
-    return found
 
 
 def resident_kb() -> int:

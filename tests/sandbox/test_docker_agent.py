@@ -18,27 +18,17 @@ from sandbox.api import Limits, Program, Verdict, run, run_many
 from sandbox.docker import DockerSandbox
 from sandbox.images import connect
 from tests.support.daemon import Proxy
+from tests.support.processes import fresh_mark, marked
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
 Containers = Callable[[str], list[str]]
-MARKER = "sbxmark-agent"
-SLEEPER = f"exec -a {MARKER} sleep 60"
+MARK = fresh_mark()
+SLEEPER = f"exec -a {MARK} sleep 60"
 
 
 def python(source: str, **options: Any) -> Program:
     return Program(language="python", source=source, **options)
-
-
-def marked() -> list[str]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if path.read_bytes().startswith(MARKER.encode()):
-                found.append(path.parent.name)
-        except OSError:
-            continue
-    return found
 
 
 async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
@@ -48,8 +38,9 @@ async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
         await asyncio.sleep(0.05)
 
 
-def groups() -> list[str]:
-    return [str(path) for path in Path("/sys/fs/cgroup").glob("**/job-*")]
+def groups(container: str) -> list[str]:
+    """Groups of programs below that of a container."""
+    return [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/*{container}*/**/job-*")]
 
 
 async def test_many_programs_need_one_container(python_image: str, containers: Containers) -> None:
@@ -57,19 +48,21 @@ async def test_many_programs_need_one_container(python_image: str, containers: C
         programs = ((str(n), python(f"print({n})")) for n in range(60))
         seen = {name: result.stdout async for name, result in run_many(own, programs, concurrency=8)}
         assert seen == {str(n): f"{n}\n".encode() for n in range(60)}
-        assert len(containers(own.owner)) == 1
-        assert groups() == []
+        [container] = containers(own.owner)
+        assert groups(container) == []
     assert containers(own.owner) == []
 
 
 async def test_leaving_ends_what_runs(python_image: str, containers: Containers) -> None:
     async with DockerSandbox() as own:
         running = [await own.start(Program(language="bash", source=SLEEPER)) for _ in range(3)]
-        await until(lambda: len(marked()) == 3)
+        await until(lambda: len(marked(MARK)) == 3)
+        [container] = containers(own.owner)
+        assert groups(container) != []
     assert [(await each.wait()).verdict for each in running] == [Verdict.SANDBOX_ERROR] * 3
-    assert marked() == []
+    assert marked(MARK) == []
     assert containers(own.owner) == []
-    assert groups() == []
+    assert groups(container) == []
     with pytest.raises(InfraError, match="not open"):
         await own.start(python(""))
 
@@ -77,11 +70,11 @@ async def test_leaving_ends_what_runs(python_image: str, containers: Containers)
 async def test_a_cancelled_program_is_ended(python_image: str) -> None:
     async with DockerSandbox() as own:
         task = asyncio.ensure_future(run(own, Program(language="bash", source=SLEEPER)))
-        await until(lambda: len(marked()) == 1)
+        await until(lambda: len(marked(MARK)) == 1)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await until(lambda: not marked())
+        await until(lambda: not marked(MARK))
 
 
 async def test_a_killed_container_is_our_fault_and_the_next_program_runs(
@@ -89,14 +82,14 @@ async def test_a_killed_container_is_our_fault_and_the_next_program_runs(
 ) -> None:
     async with DockerSandbox() as own:
         running = await own.start(Program(language="bash", source=SLEEPER))
-        await until(lambda: len(marked()) == 1)
+        await until(lambda: len(marked(MARK)) == 1)
         client: Any = connect()
         client.api.kill(containers(own.owner)[0])
         client.close()
         result = await running.wait()
         assert (result.verdict, result.detail) == (Verdict.SANDBOX_ERROR, "the launcher ended")
         assert (await run(own, python("print(1)"))).stdout == b"1\n"
-        await until(lambda: not marked())
+        await until(lambda: not marked(MARK))
         await until(lambda: len(containers(own.owner)) == 1)
     assert containers(own.owner) == []
 
@@ -122,18 +115,18 @@ async def test_a_killed_supervisor_leaves_nothing(python_image: str, containers:
         "    sandbox = await DockerSandbox().__aenter__()\n"
         f"    await sandbox.start(Program(language='bash', source='{SLEEPER}'))\n"
         "    await asyncio.sleep(0.5)\n"
-        "    print(sandbox.owner, flush=True)\n"
+        "    print(sandbox.owner, sandbox._agent.container, flush=True)\n"
         "    os.kill(os.getpid(), 9)\n"
         "asyncio.run(main())"
     )
     dead = await asyncio.create_subprocess_exec(
         sys.executable, "-P", "-c", code, stdout=asyncio.subprocess.PIPE
     )
-    owner = (await dead.communicate())[0].decode().strip()
-    assert len(owner) == 32
-    await until(lambda: not marked())
+    owner, container = (await dead.communicate())[0].decode().split()
+    assert len(container) == 64
+    await until(lambda: not marked(MARK))
     await until(lambda: containers(owner) == [])
-    assert groups() == []
+    assert groups(container) == []
     reaper.reap_folders()
     left = list(Path(tempfile.gettempdir()).glob(f"{reaper.FOLDER_PREFIX}{dead.pid}-*"))
     assert left == []

@@ -20,6 +20,7 @@ from opencoder.errors import DependencyError, UserError
 from sandbox.api import Verdict
 from sandbox.rows import BatchRow, OutRow
 from sandbox.service.fleet import Fleet
+from tests.support.processes import fresh_mark, marked
 
 OPENCODER = str(Path(sys.executable).parent / "opencoder")
 
@@ -218,7 +219,7 @@ def test_batch_on_services(tmp_path: Path) -> None:
 
 
 async def test_a_service_killed_by_force_leaves_no_program() -> None:
-    marker = "sbxmark-fleet"
+    marker = fresh_mark()
     with services(1) as running:
         async with Fleet([running[0][0]]) as fleet:
             program: dict[str, Any] = {"id": "a", "language": "bash", "program": f"exec -a {marker} sleep 60"}
@@ -237,12 +238,3 @@ async def test_a_service_killed_by_force_leaves_no_program() -> None:
             assert marked(marker) == []
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-
-
-def marked(marker: str) -> list[str]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if path.read_bytes().startswith(marker.encode()):
-                found.append(path.parent.name)
-    return found

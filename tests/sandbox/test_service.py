@@ -20,6 +20,7 @@ import httpx2 as httpx
 import pytest
 
 from sandbox.service.admission import Admission, BusyError, DrainingError
+from tests.support.processes import fresh_mark, marked
 
 OPENCODER = str(Path(sys.executable).parent / "opencoder")
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,15 +55,6 @@ def run_code(client: httpx.Client, **fields: Any) -> dict[str, Any]:
     answer = client.post("/run_code", json=fields)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
-
-
-def marked(marker: str) -> list[str]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if path.read_bytes().startswith(marker.encode()):
-                found.append(path.parent.name)
-    return found
 
 
 def wait_until(condition: Any, seconds: float = 20) -> None:
@@ -207,14 +199,16 @@ def test_pages_and_foreign_names_are_refused(service: httpx.Client) -> None:
 
 
 def test_a_client_that_leaves_takes_its_program_with_it(service: httpx.Client) -> None:
+    mark = fresh_mark()
+    program = f"exec -a {mark} sleep 30"
     for path, body in (
-        ("/run_code", {"code": "exec -a sbxmark-left sleep 30", "language": "bash", "run_timeout": 30}),
+        ("/run_code", {"code": program, "language": "bash", "run_timeout": 30}),
         (
             "/run_batch",
             {
                 "id": "a",
                 "language": "bash",
-                "program": "exec -a sbxmark-left sleep 30",
+                "program": program,
                 "limits": {"wall_s": 30},
             },
         ),
@@ -224,8 +218,8 @@ def test_a_client_that_leaves_takes_its_program_with_it(service: httpx.Client) -
         with socket.create_connection((host, port or 80)) as raw:
             head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}\r\n\r\n"
             raw.sendall(head.encode() + data)
-            wait_until(lambda: marked("sbxmark-left"))
-        wait_until(lambda: not marked("sbxmark-left"))
+            wait_until(lambda: marked(mark))
+        wait_until(lambda: not marked(mark))
         wait_until(lambda: service.get("/health").json()["free"] == 2)
 
 
