@@ -23,7 +23,7 @@ class Attack:
         name: The guarantee that it tries.
         source: The Python program; ``{name}`` stands for a value that the doctor prepares.
         enforced_by: What stops it, by backend family: ``kernel`` (a boundary of kernel namespaces or a
-            container) and ``process``; empty where nothing does.
+            container), ``confined`` and ``process``; empty where nothing does.
         repair: How to get the guarantee where it does not hold.
         holds: Judges by the result; by default the program ended well and printed ``HOLDS``.
         limits: Limits to run it under.
@@ -46,9 +46,14 @@ _GROUP = "let this user make control groups: systemd-run --user --scope -p Deleg
 
 _NETWORK = """
 import os, socket
-reached = []
+reached, sockets = [], 0
 for family, address in ((socket.AF_INET, ("127.0.0.1", {port})), (socket.AF_UNIX, "\\0{abstract}")):
-    with socket.socket(family) as probe:
+    try:
+        probe = socket.socket(family)
+    except OSError:
+        continue
+    sockets += 1
+    with probe:
         probe.settimeout(2)
         try:
             probe.connect(address)
@@ -56,7 +61,7 @@ for family, address in ((socket.AF_INET, ("127.0.0.1", {port})), (socket.AF_UNIX
         except OSError:
             pass
 others = [line.split(":")[0].strip() for line in open("/proc/net/dev").readlines()[2:]]
-reached += [name for name in others if name != "lo"]
+reached += [name for name in others if name != "lo" and sockets]
 print("reached", reached) if reached else print("HOLDS")
 """
 
@@ -231,25 +236,37 @@ ATTACKS = (
     Attack(
         name="network",
         source=_NETWORK,
-        enforced_by={"kernel": "a network namespace that holds nothing but its own loopback"},
+        enforced_by={
+            "kernel": "a network namespace that holds nothing but its own loopback",
+            "confined": "a seccomp filter that refuses sockets",
+        },
         repair=_BOUNDARY,
     ),
     Attack(
         name="host_files",
         source=_HOST_FILES,
-        enforced_by={"kernel": "a mount namespace with system programs read-only and one sized tmpfs"},
+        enforced_by={
+            "kernel": "a mount namespace with system programs read-only and one sized tmpfs",
+            "confined": "a user id of its own, or Landlock; what all users may read stays readable",
+        },
         repair=_BOUNDARY,
     ),
     Attack(
         name="environment",
         source=_ENVIRONMENT,
-        enforced_by={"kernel": "a fixed environment and a /proc of its own"},
+        enforced_by={
+            "kernel": "a fixed environment and a /proc of its own",
+            "confined": "a fixed environment, and a user id of its own or Landlock",
+        },
         repair=_BOUNDARY,
     ),
     Attack(
         name="process_isolation",
         source=_KILL,
-        enforced_by={"kernel": "a PID namespace and a user id of its own"},
+        enforced_by={
+            "kernel": "a PID namespace and a user id of its own",
+            "confined": "a user id of its own, or a filter that refuses signals to others",
+        },
         repair=_BOUNDARY,
     ),
     Attack(
@@ -257,6 +274,7 @@ ATTACKS = (
         source=_SURVIVOR,
         enforced_by={
             "kernel": "the end of the PID namespace, which the kernel makes the end of all in it",
+            "confined": "a signal to all that its user runs, or a search of all descendants",
             "process": "a search of all descendants, orphans included, after the program's end",
         },
         repair=_BOUNDARY,
@@ -266,7 +284,8 @@ ATTACKS = (
         source=_MEMORY,
         enforced_by={
             "kernel": "a control group over all processes",
-            "process": "a control group over all processes",
+            "confined": "a watcher that looks the more often the less is left, and rlimits",
+            "process": "a control group over all processes, or a watcher",
         },
         repair=_GROUP,
         limits=Limits(wall_s=8.0, memory_mb=96),
@@ -277,6 +296,7 @@ ATTACKS = (
         source=_PIDS,
         enforced_by={
             "kernel": "a control group, or RLIMIT_NPROC",
+            "confined": "RLIMIT_NPROC",
             "process": "a control group, or RLIMIT_NPROC",
         },
         repair=_GROUP,
@@ -286,16 +306,21 @@ ATTACKS = (
     Attack(
         name="disk",
         source=_DISK,
-        enforced_by={"kernel": "a sized tmpfs, the only place that can be written"},
+        enforced_by={
+            "kernel": "a sized tmpfs, the only place that can be written",
+            "confined": "a watcher over its folders, and RLIMIT_FSIZE",
+            "process": "a watcher over its folders, and RLIMIT_FSIZE",
+        },
         repair=_BOUNDARY,
         limits=Limits(wall_s=8.0, disk_mb=8),
-        holds=lambda result: b"wrote" not in result.stdout and result.verdict is not Verdict.SANDBOX_ERROR,
+        holds=lambda result: result.verdict is Verdict.DISK or result.stdout.startswith(b"HOLDS"),
     ),
     Attack(
         name="output",
         source="while True: print('x' * 1000)",
         enforced_by={
             "kernel": "the supervisor, which stops reading and kills",
+            "confined": "the supervisor, which stops reading and kills",
             "process": "the supervisor, which stops reading and kills",
         },
         repair=_BOUNDARY,
@@ -305,7 +330,11 @@ ATTACKS = (
     Attack(
         name="cpu_time",
         source="import os\nos.fork()\nwhile True: pass",
-        enforced_by={"kernel": "the CPU clock of all processes", "process": "the CPU clock of all processes"},
+        enforced_by={
+            "kernel": "the CPU clock of all processes",
+            "confined": "the CPU clock of all processes",
+            "process": "the CPU clock of all processes",
+        },
         repair=_GROUP,
         limits=Limits(wall_s=20.0, cpu_s=0.5),
         holds=lambda result: result.verdict is Verdict.TIMEOUT and result.cpu_s < 3.0,
@@ -316,6 +345,7 @@ ATTACKS = (
         "    except (OSError, ValueError): pass\ntime.sleep(60)",
         enforced_by={
             "kernel": "the warden's clock, and the supervisor's behind it",
+            "confined": "the warden's clock, and the supervisor's behind it",
             "process": "the warden's clock, and the supervisor's behind it",
         },
         repair=_BOUNDARY,
@@ -325,19 +355,28 @@ ATTACKS = (
     Attack(
         name="privileges",
         source=_PRIVILEGES,
-        enforced_by={"kernel": "a user id that is nobody outside, no capability, and no way to gain any"},
+        enforced_by={
+            "kernel": "a user id that is nobody outside, no capability, and no way to gain any",
+            "confined": "no capability, and no way to gain any",
+        },
         repair=_BOUNDARY,
     ),
     Attack(
         name="system_calls",
         source=_SYSTEM_CALLS,
-        enforced_by={"kernel": "a seccomp filter (ptrace, mount, keyctl, clock setters, io_uring and more)"},
+        enforced_by={
+            "kernel": "a seccomp filter (ptrace, mount, keyctl, clock setters, io_uring and more)",
+            "confined": "a seccomp filter (ptrace, mount, keyctl, clock setters, io_uring and more)",
+        },
         repair=_BOUNDARY,
     ),
     Attack(
         name="fresh_state",
         source=_FRESH,
-        enforced_by={"kernel": "file systems that are made for one program and end with it"},
+        enforced_by={
+            "kernel": "file systems that are made for one program and end with it",
+            "confined": "the removal of all that its user has left, or Landlock",
+        },
         repair=_BOUNDARY,
     ),
     Attack(
@@ -345,6 +384,7 @@ ATTACKS = (
         source=_LINK,
         enforced_by={
             "kernel": "an opening of each path component that follows no link",
+            "confined": "an opening of each path component that follows no link, with its user's rights",
             "process": "an opening of each path component that follows no link",
         },
         repair=_BOUNDARY,

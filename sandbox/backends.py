@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from opencoder.errors import OpenCoderError, UserError
+from opencoder.errors import DependencyError, OpenCoderError, UserError
 from opencoder.log import logger
 from sandbox.api import Sandbox
 
@@ -25,7 +26,9 @@ def _namespace(concurrency: int) -> Sandbox:
 
 
 def _confined(concurrency: int) -> Sandbox:
-    raise UserError("backend confined is not there yet; use docker or namespace")
+    from sandbox.process import ConfinedSandbox
+
+    return ConfinedSandbox()
 
 
 def _process(concurrency: int) -> Sandbox:
@@ -49,31 +52,44 @@ UNSAFE = frozenset({"process"})
 """Backends without a boundary."""
 
 
-def open_backend(name: str | None, *, concurrency: int, unsafe: bool = False) -> Sandbox:
-    """Return the backend ``name``; enter it as an async context manager to start it.
+@asynccontextmanager
+async def open_backend(name: str | None, *, concurrency: int, unsafe: bool = False) -> AsyncIterator[Sandbox]:
+    """Open the backend ``name`` and close it in the end.
 
     Args:
-        name: One of :data:`BACKENDS`; None for Docker where a daemon with the current image answers, else
-            for kernel namespaces.
+        name: One of :data:`BACKENDS`; None for the best that there is: Docker where a daemon with the current
+            image answers, else kernel namespaces, else (with a warning) confined processes.
         concurrency: How many programs will run side by side.
         unsafe: Whether the caller has agreed to a backend without a boundary.
 
     Raises:
         UserError: No such backend, or one without a boundary that nobody agreed to.
+        DependencyError: It cannot run here.
     """
-    if name is None:
-        name = _best()
-    if name not in BACKENDS:
+    if name is not None and name not in BACKENDS:
         raise UserError(f"unknown backend {name!r}; known: {', '.join(BACKENDS)}")
     if name in UNSAFE and not unsafe:
         raise UserError(
             f"backend {name} puts nothing between programs and this machine; add --allow-unsafe if you trust "
             "them, or use docker or namespace"
         )
-    return BACKENDS[name](concurrency)
+    async with AsyncExitStack() as stack:
+        yield await _enter(name, concurrency, stack)
 
 
-def _best() -> str:
+async def _enter(name: str | None, concurrency: int, stack: AsyncExitStack) -> Sandbox:
+    if name is not None:
+        return await stack.enter_async_context(BACKENDS[name](concurrency))
+    if _has_docker():
+        return await stack.enter_async_context(_docker(concurrency))
+    try:
+        return await stack.enter_async_context(_namespace(concurrency))
+    except DependencyError as error:
+        _log.warning("backend confined, which is weaker (docs/security.md), for there are %s", error)
+    return await stack.enter_async_context(_confined(concurrency))
+
+
+def _has_docker() -> bool:
     from sandbox.images import connect, image_digest
 
     try:
@@ -83,6 +99,6 @@ def _best() -> str:
         finally:
             client.close()
     except OpenCoderError as error:
-        _log.info("using backend namespace, for docker is not ready: %s", error)
-        return "namespace"
-    return "docker"
+        _log.info("docker is not ready: %s", error)
+        return False
+    return True

@@ -11,6 +11,7 @@ from opencoder.errors import DependencyError, InfraError
 from opencoder.log import logger
 from sandbox import reaper
 from sandbox.engine import AGENT_SOCKET, ContainerEngine
+from sandbox.guard.trees import remove_tree
 from sandbox.launcher import Ready, read_ready
 
 _log = logger.getChild("sandbox")
@@ -95,7 +96,7 @@ class ContainerLauncher:
         task.add_done_callback(self._removals.discard)
 
     async def _remove(self, container: str, staging: Path) -> None:
-        reaper.remove_tree(staging)
+        remove_tree(staging)
         if not container:
             return
         try:

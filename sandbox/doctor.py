@@ -20,6 +20,7 @@ from sandbox.attacks import ATTACKS, FRESH_PLANT, Attack, system_calls
 from sandbox.backends import open_backend
 
 _AT_ONCE = 2
+_FAMILIES = {Guarantee.NONE: "process", Guarantee.CONFINED: "confined"}
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,8 +59,7 @@ async def examine(backend: str | None, *, unsafe: bool = False) -> Report:
     marker = f"opencoder-{secrets.token_hex(8)}"
     # Before the backend starts: what its processes inherit is what could leak.
     with _secret_variable(marker), _targets(marker) as (values, victim):
-        sandbox = open_backend(backend, concurrency=_AT_ONCE, unsafe=unsafe)
-        async with sandbox:
+        async with open_backend(backend, concurrency=_AT_ONCE, unsafe=unsafe) as sandbox:
             planted = await run(sandbox, Program(language="python", source=_filled(FRESH_PLANT, values)))
             slots = asyncio.Semaphore(_AT_ONCE)
             findings = await asyncio.gather(
@@ -95,7 +95,7 @@ async def _try(
     if attack.name == "survivors":
         holds = holds and not _alive(str(values["sleep"]))
     if holds:
-        family = "process" if sandbox.guarantee is Guarantee.NONE else "kernel"
+        family = _FAMILIES.get(sandbox.guarantee, "kernel")
         return Finding(holds=True, how=attack.enforced_by.get(family, "nothing here lets it pass"))
     return Finding(holds=False, how=f"{_seen(result)}; {attack.repair}")
 

@@ -204,6 +204,8 @@ def _verdict(ended: Ended, code: int | None, number: int | None) -> tuple[Verdic
         ) or "the warden ended without a report"
     if reason in ("wall", "cpu"):
         return Verdict.TIMEOUT, f"{reason} limit"
+    if reason == "disk":
+        return Verdict.DISK, "disk limit"
     if report.get("too_large"):
         return Verdict.DISK, "the files that the compiler left are larger than the disk limit"
     if code == 0 and not reason:

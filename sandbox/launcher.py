@@ -17,12 +17,17 @@ from typing import Any, Protocol
 
 from opencoder.errors import DependencyError
 from sandbox import reaper
+from sandbox.guard.trees import remove_tree
 from sandbox.guard.warm import MALLOC
 
 _READY_S = 60.0
 _CHUNK = 1 << 16
 # Importable by programs beside the standard library, where the host has them.
 _PACKAGES = ("numpy",)
+# Prints where the standard library is, if the guard can run on it.
+_WHERE = (
+    "import os, sys; sys.version_info >= (3, 11) and print(os.path.realpath(os.path.dirname(os.__file__)))"
+)
 _BOOT = "import sys; sys.path.insert(0, {parent!r}); from guard.{module} import main; main()"
 
 
@@ -57,6 +62,31 @@ class Launcher(Protocol):
 
     def release(self, *, kill: bool = False) -> None:
         """Clear away what was launched, once its socket is closed; ``kill`` if it may not end by itself."""
+
+
+def own_python() -> str:
+    """Return the interpreter that runs this, without its virtual environment."""
+    return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+
+
+def python_for_all() -> str:
+    """Return an interpreter of which any user of this machine may read all, or '' where there is none."""
+    for python in (own_python(), "/usr/bin/python3", "/usr/local/bin/python3"):
+        if not Path(python).exists():
+            continue
+        done = subprocess.run(
+            [python, "-I", "-S", "-c", _WHERE], capture_output=True, text=True, check=False, cwd="/"
+        )
+        where = done.stdout.strip()
+        if where and is_open_to_all(Path(python).resolve()) and is_open_to_all(Path(where)):
+            return python
+    return ""
+
+
+def is_open_to_all(path: Path) -> bool:
+    """Tell whether any user may read ``path`` and enter every folder on the way to it."""
+    readable = path.stat().st_mode & 0o5 == 0o5
+    return readable and all(parent.stat().st_mode & 0o1 for parent in path.parents)
 
 
 def host_view() -> dict[str, object]:
@@ -97,10 +127,14 @@ class HostLauncher:
 
     Args:
         module: The module of ``sandbox.guard`` whose ``main`` is the agent.
+        refused: What it means when it cannot run here.
+        python: The interpreter of agent and programs; the one that runs this if not given.
     """
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str, *, refused: str = "no namespaces here", python: str = "") -> None:
         self._module = module
+        self._refused = refused
+        self._python = python or own_python()
         self._process: subprocess.Popen[bytes] | None = None
         self._group = ""
         self._staging = Path()
@@ -123,10 +157,11 @@ class HostLauncher:
             "guard": parent,
             **host_view(),
         }
-        python = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+        if self._python != own_python():
+            config["packages"] = {}  # made for another interpreter
         boot = _BOOT.format(parent=parent, module=self._module)
         self._process = subprocess.Popen(
-            [python, "-I", "-S", "-c", boot, json.dumps(config)],
+            [self._python, "-I", "-S", "-c", boot, json.dumps(config)],
             pass_fds=[inner.fileno()],
             env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", **MALLOC},
             cwd="/",
@@ -141,7 +176,7 @@ class HostLauncher:
             control.close()
             self.release(kill=True)
             raise DependencyError(
-                f"no namespaces here: {ready.get('error', 'the launcher ended')}",
+                f"{self._refused}: {ready.get('error', 'the launcher ended')}",
                 repair="opencoder sandbox doctor",
             )
         return Ready(control=control, capped=bool(ready["capped"]), note=ready["note"], staging=self._staging)
@@ -155,4 +190,4 @@ class HostLauncher:
         if self._process.wait() != 0:
             reaper.remove_group(self._group)  # it could not do so itself
         self._process = None
-        reaper.remove_tree(self._staging)
+        remove_tree(self._staging)

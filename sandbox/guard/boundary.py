@@ -94,29 +94,37 @@ def set_rlimits(limits: dict[str, Any], *, capped: bool, others: int = 0) -> Non
         capped: Whether a cgroup caps memory and processes; rlimits stand in where there is none.
         others: Threads that count against the user's limit and are not the program's.
     """
-    _rlimit(resource.RLIMIT_CORE, 0)
-    _rlimit(resource.RLIMIT_FSIZE, int(limits["disk_mb"]) << 20)
+    rlimit(resource.RLIMIT_CORE, 0)
+    rlimit(resource.RLIMIT_FSIZE, int(limits["disk_mb"]) << 20)
     space = limits.get("address_space_mb")
     if space is None and not capped:
         space = limits["memory_mb"]
     if space is not None:
-        _rlimit(resource.RLIMIT_AS, int(space) << 20)
+        rlimit(resource.RLIMIT_AS, int(space) << 20)
     if not capped:
-        _rlimit(resource.RLIMIT_NPROC, int(limits["pids"]) + others)
+        rlimit(resource.RLIMIT_NPROC, int(limits["pids"]) + others)
     if limits.get("cpu_s") is not None:
-        _rlimit(resource.RLIMIT_CPU, int(limits["cpu_s"]) + 2)
+        rlimit(resource.RLIMIT_CPU, int(limits["cpu_s"]) + 2)
 
 
-def _rlimit(kind: int, value: int) -> None:
+def rlimit(kind: int, value: int) -> None:
+    """Lower a limit to ``value``, or to the hard limit where that is less."""
     _, hard = resource.getrlimit(kind)
     if hard != resource.RLIM_INFINITY:
         value = min(value, hard)
     resource.setrlimit(kind, (value, value))
 
 
+def seal(limits: dict[str, Any], *, capped: bool) -> None:
+    """Set the limits of a program behind a boundary and take its rights (see ``program.prepare``)."""
+    set_rlimits(limits, capped=capped)
+    give_up_privileges()
+
+
 def give_up_privileges() -> None:
     """Drop capabilities, forbid to regain any, and install the filter. There is no way back."""
-    kernel.drop_capabilities()
+    kernel.drop_bounding_set()
+    kernel.empty_capabilities()
     kernel.no_new_privileges()
     kernel.install_filter(_FILTER)
     kernel.set_dumpable(True)

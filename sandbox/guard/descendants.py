@@ -9,6 +9,7 @@ start time has been compared.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 from collections.abc import Collection
@@ -54,6 +55,34 @@ def below(keep: Collection[int] = (), *, root: int | None = None) -> list[Proces
         found.append(process)
         waiting += children.get(process.pid, [])
     return found
+
+
+def children_of(pid: int) -> list[Process]:
+    """Return what descends from ``pid``, by the kernel's own lists of children where it keeps them."""
+    found: list[Process] = []
+    waiting = [pid]
+    while waiting:
+        parent = waiting.pop()
+        try:
+            children = _list_children(parent)
+        except OSError:
+            if parent == pid:
+                return below(root=pid)
+            continue  # it has just ended
+        for child in children:
+            process = read(child)
+            if process is not None:
+                found.append(process)
+                waiting.append(child)
+    return found
+
+
+def _list_children(pid: int) -> list[int]:
+    out: list[int] = []
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
+            out += map(int, file.read().split())
+    return out
 
 
 def cpu_s() -> float:
@@ -102,6 +131,10 @@ def _kill(process: Process) -> None:
     try:
         now = read(process.pid)
         if now is not None and now.started == process.started:
+            try:  # what cannot fork any more cannot outrun the search (root can)
+                resource.prlimit(process.pid, resource.RLIMIT_NPROC, (0, 0))
+            except (OSError, ValueError):
+                pass
             signal.pidfd_send_signal(handle, signal.SIGKILL)
     except ProcessLookupError:
         pass

@@ -121,7 +121,7 @@ def _become_program(birth: Birth) -> NoReturn:
     try:
         kernel.settle_child()
         _fill(job, birth)
-        program.prepare(job, birth.fds, capped=birth.group is not None, isolate=True)
+        program.prepare(job, birth.fds, lambda: boundary.seal(job["limits"], capped=birth.group is not None))
         code = program.run_phase(job, birth.phase, birth.fds, program.environment(job))
     except OSError as error:
         os.write(2, f"cannot start: {error}\n".encode())

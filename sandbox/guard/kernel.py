@@ -138,11 +138,15 @@ def no_new_privileges() -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1, "PR_SET_NO_NEW_PRIVS")
 
 
-def drop_capabilities() -> None:
-    """Empty all capability sets, the bounding set included where that is allowed."""
+def drop_bounding_set() -> None:
+    """Empty the bounding set, as far as that is allowed."""
     for capability in range(_LAST_CAPABILITY + 1):
         if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) == -1:
             break
+
+
+def empty_capabilities() -> None:
+    """Empty the other capability sets."""
     header = struct.pack("Ii", 0x20080522, 0)
     _check(_libc.capset(header, bytes(24)), "capset")
 

@@ -290,7 +290,7 @@ def serve() -> None:
         relay,
         cpu_s=meter.cpu_s,
         kill_all=kill_all,
-        start=lambda phase: program.start(job, phase, fds, capped=True, isolate=True),
+        start=lambda phase: program.start(job, phase, fds, lambda: boundary.seal(job["limits"], capped=True)),
         relay=relay,
         measure=meter.report,
     ).run()

@@ -12,7 +12,7 @@ import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from . import boundary, descendants, kernel, rootfs
+from . import kernel, rootfs
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {
@@ -38,14 +38,17 @@ def environment(job: dict[str, Any]) -> dict[str, str]:
     return {**ENVIRONMENT, **folders, **job["env"]}
 
 
-def start(job: dict[str, Any], phase: str, fds: dict[str, int], *, capped: bool, isolate: bool) -> int:
-    """Fork the program of ``phase`` (``compile`` or ``run``); returns its pid, in the parent only."""
+def start(job: dict[str, Any], phase: str, fds: dict[str, int], seal: Callable[[], None]) -> int:
+    """Fork the program of ``phase`` (``compile`` or ``run``); returns its pid, in the parent only.
+
+    ``seal`` gives it its limits and takes its rights, in the child.
+    """
     pid = os.fork()
     if pid:
         return pid
     code = 127
     try:
-        prepare(job, fds, capped=capped, isolate=isolate)
+        prepare(job, fds, seal)
         code = run_phase(job, phase, fds, environment(job))
     except OSError as error:
         os.write(2, f"cannot start: {error}\n".encode())
@@ -53,7 +56,7 @@ def start(job: dict[str, Any], phase: str, fds: dict[str, int], *, capped: bool,
         os._exit(code)
 
 
-def prepare(job: dict[str, Any], fds: dict[str, int], *, capped: bool, isolate: bool) -> None:
+def prepare(job: dict[str, Any], fds: dict[str, int], seal: Callable[[], None]) -> None:
     """Give this process the program's streams, folder, limits and rights; there is no way back."""
     os.setsid()
     kernel.set_dumpable(True)  # the warden is not; /proc/self must be the program's own
@@ -74,10 +77,7 @@ def prepare(job: dict[str, Any], fds: dict[str, int], *, capped: bool, isolate: 
     kernel.write_file("/proc/self/oom_score_adj", "1000")  # the kernel ends the program before the warden
     os.chdir(f"{job['home']}/work")
     os.umask(0o022)
-    others = 0 if isolate or capped else descendants.threads_of_user()
-    boundary.set_rlimits(job["limits"], capped=capped, others=others)
-    if isolate:
-        boundary.give_up_privileges()
+    seal()
 
 
 def run_phase(job: dict[str, Any], phase: str, fds: dict[str, int], env: dict[str, str]) -> int:

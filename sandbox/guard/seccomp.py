@@ -8,6 +8,7 @@ namespaces, mounts, clocks, keys, modules and devices, and young kernel interfac
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 
 from . import kernel
 
@@ -74,6 +75,22 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "userfaultfd": (323, 282),
     "vhangup": (153, 58),
 }
+# Refused besides without namespaces: what outlives a program, and memory that no process is seen to hold.
+_REFUSED_CONFINED: dict[str, tuple[int | None, int | None]] = {
+    "memfd_create": (319, 279),
+    "mq_open": (240, 180),
+    "msgget": (68, 186),
+    "semget": (64, 190),
+    "shmget": (29, 194),
+}
+# Where it shares its user with others: signals to anyone but itself.
+_SIGNALS_TO = {
+    "kill": (62, 129),
+    "tgkill": (234, 131),
+    "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240),
+}
+_SIGNALS: dict[str, tuple[int | None, int | None]] = {"tkill": (200, 130), "pidfd_send_signal": (424, 424)}
 _CLONE = (56, 220)
 _CLONE3 = (435, 435)
 _UNSHARE = (272, 97)
@@ -116,6 +133,45 @@ def bpf(machine: str = kernel.MACHINE) -> bytes:
     Each test falls through to the next one; a hit runs the block behind it, which always returns.
     """
     column = 0 if machine == "x86_64" else 1
+    families = [_op(_JUMP_EQ, _SOCKET[column], 0, len(_FAMILIES) + 3), _op(_LOAD, _OFFSET_ARG0)]
+    for index, family in enumerate(_FAMILIES):
+        families.append(_op(_JUMP_EQ, family, len(_FAMILIES) - index, 0))
+    families += [_refuse(_EAFNOSUPPORT), _op(_RETURN, _ALLOW)]
+    return b"".join([*_head(machine), *families, *_refused(REFUSED, column), _op(_RETURN, _ALLOW)])
+
+
+def confined_bpf(own_pid: int | None, machine: str = kernel.MACHINE) -> bytes:
+    """Return the filter of a program without namespaces: no sockets but pairs, nothing that outlives it.
+
+    Args:
+        own_pid: The program, where nothing else keeps it from signalling others; it may not signal its own
+            children then either.
+        machine: For which processor.
+    """
+    column = 0 if machine == "x86_64" else 1
+    out = [*_head(machine), _op(_JUMP_EQ, _SOCKET[column], 0, 1), _refuse(_EAFNOSUPPORT)]
+    out += _refused(_REFUSED_CONFINED, column)
+    if own_pid is not None:
+        out += _refused(_SIGNALS, column)
+        for numbers in _SIGNALS_TO.values():
+            out += [_op(_JUMP_EQ, numbers[column], 0, 5), _op(_LOAD, _OFFSET_ARG0)]
+            out += [_op(_JUMP_EQ, own_pid, 2, 0), _op(_JUMP_EQ, 0, 1, 0), _refuse(), _op(_RETURN, _ALLOW)]
+    return b"".join([*out, *_refused(REFUSED, column), _op(_RETURN, _ALLOW)])
+
+
+def _refused(calls: Mapping[str, tuple[int | None, int | None]], column: int) -> list[bytes]:
+    numbers = (pair[column] for pair in calls.values())
+    return [
+        block
+        for number in numbers
+        if number is not None
+        for block in (_op(_JUMP_EQ, number, 0, 1), _refuse())
+    ]
+
+
+def _head(machine: str) -> list[bytes]:
+    """Architectures, namespaces and the limits of other processes."""
+    column = 0 if machine == "x86_64" else 1
     allow = _op(_RETURN, _ALLOW)
     out = [
         _op(_LOAD, _OFFSET_ARCH),
@@ -133,15 +189,7 @@ def bpf(machine: str = kernel.MACHINE) -> bytes:
     # Limits of other processes: a CPU limit of 0 s would end the warden, whose user id the program has.
     out += [_op(_JUMP_EQ, _PRLIMIT[column], 0, 4), _op(_LOAD, _OFFSET_ARG0)]
     out += [_op(_JUMP_EQ, 0, 1, 0), _refuse(), allow]
-    out += [_op(_JUMP_EQ, _SOCKET[column], 0, len(_FAMILIES) + 3), _op(_LOAD, _OFFSET_ARG0)]
-    for index, family in enumerate(_FAMILIES):
-        out.append(_op(_JUMP_EQ, family, len(_FAMILIES) - index, 0))
-    out += [_refuse(_EAFNOSUPPORT), allow]
-    for numbers in REFUSED.values():
-        number = numbers[column]
-        if number is not None:
-            out += [_op(_JUMP_EQ, number, 0, 1), _refuse()]
-    return b"".join([*out, allow])
+    return out
 
 
 # What an agent does before its programs have the whole filter.

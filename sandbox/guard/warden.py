@@ -13,6 +13,7 @@ import signal
 import stat
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -50,6 +51,20 @@ class Relay(Protocol):
         ...
 
 
+class Watch(Protocol):
+    """Caps that somebody has to look after."""
+
+    next_s: float
+
+    def look(self) -> str:
+        """Return the cap that is reached, or ''; ``next_s`` tells when to look again."""
+        ...
+
+    def disk_full(self) -> bool:
+        """Tell whether the program's files take more than they may."""
+        ...
+
+
 @dataclass
 class Ending:
     """How a phase (compile, run) ended. ``reason`` names the limit that ended it."""
@@ -76,6 +91,8 @@ class Warden:
         kill_all: Kills every process of the program.
         start: Forks the program for a phase and returns its pid.
         relay: The program's streams, where they go through the warden.
+        watch: Holds the caps that no kernel object does.
+        rights: Entered to read what the program has left.
         measure: What else the report says, asked when everything has ended.
     """
 
@@ -85,6 +102,8 @@ class Warden:
     kill_all: Callable[[], None]
     start: Callable[[str], int]
     relay: Relay | None = None
+    watch: Watch | None = None
+    rights: Callable[[], AbstractContextManager[object]] = nullcontext
     measure: Callable[[], dict[str, Any]] = dict
 
     def run(self) -> None:
@@ -99,10 +118,11 @@ class Warden:
         if phase == "run":
             ending = self._phase(phase, float(limits["wall_s"]), limits.get("cpu_s"))
         home = self.job["home"]
-        for name in self.job["fetch"]:
-            header = len(name.encode()).to_bytes(4, "little") + name.encode()
-            for part in read_file(f"{home}/work", name, int(limits["result_bytes"])):
-                self.link.send(wire.frame(wire.FILE, header + part))
+        with self.rights():
+            for name in self.job["fetch"]:
+                header = len(name.encode()).to_bytes(4, "little") + name.encode()
+                for part in read_file(f"{home}/work", name, int(limits["result_bytes"])):
+                    self.link.send(wire.frame(wire.FILE, header + part))
         report = {
             "phase": phase,
             "exit_code": ending.exit_code,
@@ -131,6 +151,11 @@ class Warden:
                 if wait <= 0:
                     ending.reason = "wall"
                     break
+                if self.watch is not None:
+                    ending.reason = self.watch.look()
+                    if ending.reason:
+                        break
+                    wait = min(wait, self.watch.next_s)
                 ready = self._poll(pidfd, min(wait, _MAX_WAIT_S))
                 self._answer(ready, ending)
                 if ending.reason or pidfd in ready:
@@ -146,6 +171,8 @@ class Warden:
         else:
             ending.exit_code = os.WEXITSTATUS(status)
         self.kill_all()
+        if self.watch is not None and not ending.reason and self.watch.disk_full():
+            ending.reason = "disk"  # it was quicker than the watcher
         return ending
 
     def _poll(self, pidfd: int, wait_s: float) -> dict[int, int]:

@@ -63,7 +63,6 @@ def test_run_takes_limits_files_and_the_language(tmp_path):
         (("missing.py",), "no such file"),
         (("program.txt", "--language", "python", "--wall-s", "0"), "wrong limit"),
         (("program.txt", "--language", "python", "--backend", "process"), "--allow-unsafe"),
-        (("program.txt", "--language", "python", "--backend", "confined"), "not there yet"),
         (("program.txt", "--language", "python", "--backend", "vm"), "--backend"),
     ],
 )
@@ -157,4 +156,4 @@ def test_without_a_daemon_namespaces_are_taken(tmp_path, monkeypatch):
     (tmp_path / "a.py").write_text("print(1)")
     done = sandbox("run", "a.py", "--json", cwd=tmp_path)
     assert json.loads(done.stdout)["backend"] == "namespace"
-    assert "using backend namespace" in done.stderr
+    assert "docker is not ready" in done.stderr
