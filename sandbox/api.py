@@ -74,8 +74,9 @@ class Program:
         language: A name of ``sandbox.languages``.
         source: The text of the main file.
         role: ``script`` runs the file; ``solution`` loads it and answers calls on the channel;
-            ``checker`` runs test code whose calls go out on the channel (Python only).
-        options: Settings of the role (see ``sandbox.guard.solution``, ``sandbox.guard.checker``).
+            ``checker`` runs test code whose calls go out on the channel; ``cooperative`` loads it and then
+            runs tests beside it (Python only).
+        options: Settings of the role (see the modules of ``sandbox.guard`` with these names).
         payload: Bytes that the role reads one record at a time (the inputs of a solution).
         files: More files for the working folder, by relative path.
         env: Environment beyond the fixed, scrubbed one.

@@ -4,39 +4,16 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import builtins
 import json
 import sys
 from dataclasses import replace
 
 from sandbox.api import Limits, Program, Result, Running, Sandbox, Verdict
+from sandbox.assertions import free_names
 from sandbox.guard import checker, solution, wire
 from sandbox.judgement import WALL_EXTRA_S, Judgement, Solution, TestCode, ended_early, solution_program
 
 _CHECKER_LIMITS = Limits(memory_mb=1024, wall_s=600.0)
-
-
-def free_names(code: str) -> list[str]:
-    """Return the names that ``code`` uses but neither defines nor finds among the builtins.
-
-    Raises:
-        SyntaxError: The code does not parse.
-    """
-    tree = ast.parse(code)
-    used: set[str] = set()
-    bound = set(dir(builtins)) | {"candidate", "__name__"}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            (used if isinstance(node.ctx, ast.Load) else bound).add(node.id)
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
-            bound.add(node.name)
-        elif isinstance(node, ast.arg):
-            bound.add(node.arg)
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            bound |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            bound.add(node.name)
-    return sorted(used - bound)
 
 
 async def run_tests(sandbox: Sandbox, item: Solution, tests: TestCode) -> Judgement:

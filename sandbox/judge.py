@@ -1,22 +1,29 @@
 """Verdicts on solutions, made outside of the process that is tested.
 
-Two ways. ``cases``: the solution is called with each input and the supervisor compares what it answers.
-``tests``: assertion code runs in a sandbox of its own and reaches the solution by calls. In neither does the
-solution share an interpreter with an expected value or with the code that decides.
+Three ways. ``cases``: the solution is called with each input and the supervisor compares what it answers.
+``calls``: assertion code runs in a sandbox of its own and reaches the solution by calls. In neither does the
+solution share an interpreter with an expected value or with the code that decides. ``cooperative``: test
+classes and test functions run beside the solution, for they work on objects of its kinds. Each judgement
+names its way.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import sys
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from opencoder.errors import InfraError
 from sandbox.api import Program, Result, Sandbox, Verdict, run
+from sandbox.assertions import free_names, outline, stub
 from sandbox.case_run import CaseRun, SharedRun
 from sandbox.cases import CaseSet
-from sandbox.check_run import free_names, run_tests
-from sandbox.judgement import Judgement, Solution, TestCode
+from sandbox.check_run import run_tests
+from sandbox.cooperative_run import run_beside
+from sandbox.judgement import JudgedBy, Judgement, Solution, TestCode
 
 __all__ = [
     "Judgement",
@@ -31,11 +38,14 @@ __all__ = [
 
 _RETRIES = 2
 _BACKOFF_S = 0.5
+# What is known of test code by its hash: whether it passes a stub that is always wrong.
+_accepting: dict[bytes, bool] = {}
+_MOST_KNOWN = 100_000
 
 
 async def judge_cases(sandbox: Sandbox, item: Solution, cases: CaseSet) -> Judgement:
     """Judge by inputs and expected answers."""
-    return await _retried(lambda: CaseRun(sandbox, item, cases).judge())
+    return await _retried(lambda: CaseRun(sandbox, item, cases).judge(), "cases")
 
 
 async def judge_suites(sandbox: Sandbox, item: Solution, suites: Sequence[CaseSet]) -> list[Judgement]:
@@ -46,15 +56,53 @@ async def judge_suites(sandbox: Sandbox, item: Solution, suites: Sequence[CaseSe
     done: list[Judgement] = []
     if len(suites) > 1:
         with contextlib.suppress(InfraError):  # then each set is tried, and retried, alone
-            done = await SharedRun(sandbox, item, suites).judge()
+            done = [
+                replace(judgement, judged_by="cases")
+                for judgement in await SharedRun(sandbox, item, suites).judge()
+            ]
     for cases in suites[len(done) :]:
         done.append(await judge_cases(sandbox, item, cases))
     return done
 
 
-async def judge_tests(sandbox: Sandbox, item: Solution, tests: TestCode) -> Judgement:
-    """Judge by assertion code."""
-    return await _retried(lambda: run_tests(sandbox, item, tests))
+async def judge_tests(
+    sandbox: Sandbox, item: Solution, tests: TestCode, *, recheck: bool = False
+) -> Judgement:
+    """Judge by assertion code.
+
+    Args:
+        sandbox: Where it runs.
+        item: The solution.
+        tests: Test classes or functions, which run beside the solution, or assertions, which reach it by
+            calls.
+        recheck: After a pass, try the tests on a stub that is always wrong; ``accepts_anything`` stands among
+            the flags where it passes too.
+    """
+    judgement = await _judge_tests(sandbox, item, tests)
+    if recheck and judgement.verdict is Verdict.PASS and await _accepts_anything(sandbox, item, tests):
+        judgement.result.flags.append("accepts_anything")
+    return judgement
+
+
+async def _judge_tests(sandbox: Sandbox, item: Solution, tests: TestCode) -> Judgement:
+    if outline(tests.code).needs_solution_beside:
+        return await _retried(lambda: run_beside(sandbox, item, tests), "cooperative")
+    return await _retried(lambda: run_tests(sandbox, item, tests), "calls")
+
+
+async def _accepts_anything(sandbox: Sandbox, item: Solution, tests: TestCode) -> bool:
+    """Tell whether the tests pass a stub; asked once for each piece of test code."""
+    key = hashlib.sha256(repr((tests, item.entry_point)).encode("utf-8", "replace")).digest()
+    if key not in _accepting:
+        names = {item.entry_point, *tests.names, *free_names(tests.code)} - sys.stdlib_module_names
+        wrong = replace(item, source=stub(sorted(names)))
+        answer = (await _judge_tests(sandbox, wrong, tests)).verdict
+        if answer is Verdict.SANDBOX_ERROR:
+            return False
+        if len(_accepting) >= _MOST_KNOWN:
+            _accepting.clear()
+        _accepting[key] = answer is Verdict.PASS
+    return _accepting[key]
 
 
 async def judge_script(sandbox: Sandbox, program: Program) -> Judgement:
@@ -64,10 +112,10 @@ async def judge_script(sandbox: Sandbox, program: Program) -> Judgement:
         result = await run(sandbox, program)
         return Judgement(verdict=result.verdict, result=result, detail=result.detail)
 
-    return await _retried(attempt)
+    return await _retried(attempt, "exit")
 
 
-async def _retried(judge: Callable[[], Awaitable[Judgement]]) -> Judgement:
+async def _retried(judge: Callable[[], Awaitable[Judgement]], judged_by: JudgedBy) -> Judgement:
     """Repeat what the sandbox, not the solution, spoiled."""
     attempt = 1
     while True:
@@ -78,6 +126,6 @@ async def _retried(judge: Callable[[], Awaitable[Judgement]]) -> Judgement:
             judgement = Judgement(verdict=result.verdict, result=result, detail=result.detail)
         judgement.result.attempts = attempt
         if judgement.verdict is not Verdict.SANDBOX_ERROR or attempt > _RETRIES:
-            return judgement
+            return replace(judgement, judged_by=judged_by)
         await asyncio.sleep(_BACKOFF_S * attempt)
         attempt += 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
-from sandbox.api import Limits, Program, Result, Verdict
+from sandbox.api import Limits, Program, Result, Role, Verdict
 
 # A solution may take this much wall time for each CPU second it is allowed, and some more: load is no
 # verdict.
@@ -40,11 +41,16 @@ class TestCode:
     __test__ = False
 
 
+JudgedBy = Literal["cases", "calls", "cooperative", "exit"]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:
     """What was decided, why, and how the solution's process ended.
 
-    ``index`` is the case that decided, ``answered`` how many were right before it.
+    ``index`` is the case that decided, ``answered`` how many were right before it. ``judged_by`` tells how
+    far the solution was from its judge: ``cases`` and ``calls`` share no interpreter with it, ``cooperative``
+    does; ``exit`` is a script judged by its end.
     """
 
     verdict: Verdict
@@ -52,14 +58,17 @@ class Judgement:
     detail: str = ""
     index: int | None = None
     answered: int = 0
+    judged_by: JudgedBy = "exit"
 
 
-def solution_program(item: Solution, options: Mapping[str, object], payload: bytes = b"") -> Program:
+def solution_program(
+    item: Solution, options: Mapping[str, object], payload: bytes = b"", *, role: Role = "solution"
+) -> Program:
     """Return what runs a solution."""
     return Program(
         language="python",
         source=item.source,
-        role="solution",
+        role=role,
         options={**item.options, **options},
         payload=payload,
         limits=item.limits,

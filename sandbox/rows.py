@@ -13,9 +13,11 @@ from msgspec import Meta
 from opencoder.errors import DataError, UserError
 from opencoder.store import read_numbered
 from sandbox.api import Limits, Program, Result, Sandbox, Verdict
+from sandbox.assertions import outline
 from sandbox.cases import CaseSet
 from sandbox.jobs import encode_job, text_bytes
-from sandbox.judge import Judgement, Solution, TestCode, free_names, judge_cases, judge_script, judge_tests
+from sandbox.judge import Judgement, Solution, TestCode, judge_cases, judge_script, judge_tests
+from sandbox.judgement import JudgedBy
 from sandbox.languages import language
 
 Judge = Literal["cases", "tests"]
@@ -100,8 +102,8 @@ class BatchRow(msgspec.Struct, frozen=True, kw_only=True):
         if self.mode == "script":
             return None
         chosen: Judge = asked or ("tests" if self.cases is None else "cases")
-        if not self.entry_point:
-            raise UserError("a solution needs `entry_point`")
+        if not self.entry_point and chosen == "cases":
+            raise UserError("a solution judged by cases needs `entry_point`")
         if (self.cases if chosen == "cases" else self.test_code) is None:
             field = "cases" if chosen == "cases" else "test_code"
             raise UserError(f"a solution judged by {chosen} needs `{field}`; see --judge")
@@ -130,6 +132,7 @@ class OutRow(msgspec.Struct, kw_only=True):
     attempts: int = 1
     detail: str = ""
     image_digest: str = ""
+    judged_by: JudgedBy = "exit"
 
 
 def read_rows(path: Path, asked: Judge | None) -> list[BatchRow]:
@@ -165,7 +168,9 @@ def check(row: BatchRow, asked: Judge | None) -> None:
         raise UserError(f"only Python can run as a solution, not {row.language}")
     if judge == "tests":
         try:
-            free_names(row.test_code or "")
+            found = outline(row.test_code or "")
+            if not row.entry_point and not found.needs_solution_beside:
+                raise UserError("a solution needs `entry_point`, unless its `test_code` has test classes")
         except (SyntaxError, ValueError, RecursionError) as error:
             raise UserError(f"`test_code` is not valid Python: {error}") from error
 
@@ -184,7 +189,7 @@ async def _judge(sandbox: Sandbox, row: BatchRow, asked: Judge | None) -> Judgem
             return await judge_script(sandbox, program)
         item = Solution(source=row.program, entry_point=row.entry_point, limits=program.limits)
         if judge == "tests":
-            return await judge_tests(sandbox, item, TestCode(code=row.test_code or ""))
+            return await judge_tests(sandbox, item, TestCode(code=row.test_code or ""), recheck=True)
         pairs = row.cases or []
         cases = CaseSet.of([pair[0] for pair in pairs], [pair[1] for pair in pairs])
         return await judge_cases(sandbox, item, cases)
@@ -216,6 +221,7 @@ def out_row(row_id: str, judgement: Judgement, sandbox: Sandbox) -> OutRow:
         attempts=result.attempts,
         detail=judgement.detail,
         image_digest=sandbox.image_digest,
+        judged_by=judgement.judged_by,
     )
 
 

@@ -87,7 +87,8 @@ def preload() -> None:
             importlib.import_module(name)
         except ImportError:
             continue
-    importlib.import_module(".checker", __package__)
+    for role in ("checker", "cooperative"):
+        importlib.import_module(f".{role}", __package__)
     site = importlib.import_module("site")
     site.setquit()
     site.setcopyright()

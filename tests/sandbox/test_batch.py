@@ -121,7 +121,10 @@ def test_equal_to_everything_is_not_right(tmp_path):
         (script("b", "", stdin="@repeat:x:99999999999999"), "@repeat:TEXT:COUNT"),
         (script("b", "", fetch_files=["../x"]), "leaves the working folder"),
         (solution("b", ""), "judged by tests needs `test_code`"),
-        (solution("b", "", cases=[[[1], 1]], entry_point=""), "needs `entry_point`"),
+        (
+            solution("b", "", cases=[[[1], 1]], entry_point=""),
+            "a solution judged by cases needs `entry_point`",
+        ),
         (solution("b", "", test_code="def ("), "`test_code` is not valid Python"),
         (solution("b", "", cases=[[1, 1]]), "`$.cases[0][0]`"),
         (solution("b", "", cases=[], language="c"), "only Python can run as a solution"),
