@@ -141,7 +141,7 @@ async def test_tests_that_a_wrong_stub_passes_are_flagged(
 
 
 async def test_rows_say_how_they_were_judged(sandbox: NamespaceSandbox) -> None:
-    base = {"language": "python", "program": RIGHT, "mode": "solution", "entry_point": "task"}
+    base: dict[str, Any] = {"language": "python", "program": RIGHT, "mode": "solution", "entry_point": "task"}
     check_code = "def check(candidate):\n    assert candidate(1) == 2"
     rows: list[tuple[dict[str, Any], str]] = [
         ({"cases": [[[1], 2]]}, "cases"),
