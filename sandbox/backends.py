@@ -63,6 +63,16 @@ def open_backend(name: str | None, *, concurrency: int, unsafe: bool = False) ->
     """
     if name is None:
         name = _best()
+    check_backend(name, unsafe=unsafe)
+    return BACKENDS[name](concurrency)
+
+
+def check_backend(name: str, *, unsafe: bool) -> None:
+    """Find what of the user's would keep :func:`open_backend` from opening ``name``.
+
+    Raises:
+        UserError: No such backend, or one without a boundary that nobody agreed to.
+    """
     if name not in BACKENDS:
         raise UserError(f"unknown backend {name!r}; known: {', '.join(BACKENDS)}")
     if name in UNSAFE and not unsafe:
@@ -70,7 +80,6 @@ def open_backend(name: str | None, *, concurrency: int, unsafe: bool = False) ->
             f"backend {name} puts nothing between programs and this machine; add --allow-unsafe if you trust "
             "them, or use docker or namespace"
         )
-    return BACKENDS[name](concurrency)
 
 
 def _best() -> str:

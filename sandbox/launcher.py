@@ -23,7 +23,11 @@ _READY_S = 60.0
 _CHUNK = 1 << 16
 # Importable by programs beside the standard library, where the host has them.
 _PACKAGES = ("numpy",)
-_BOOT = "import sys; sys.path.insert(0, {parent!r}); from guard.{module} import main; main()"
+# Who started us may have blocked signals (Ray does so with SIGINT); no program is to inherit that.
+_BOOT = (
+    "import signal, sys; signal.pthread_sigmask(signal.SIG_SETMASK, ()); "
+    "sys.path.insert(0, {parent!r}); from guard.{module} import main; main()"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
