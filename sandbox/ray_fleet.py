@@ -64,6 +64,7 @@ class RayNode:
         self.name = f"{node['NodeManagerHostname']} ({self._id[:8]})"
         self._settings = settings
         self._actor: _Actor | None = None
+        self._opened = False  # whether it has answered, and so may have left something to clear away
 
     async def health(self) -> int:
         """Ask the actor for its slots (see :class:`sandbox.fleet.Unit`)."""
@@ -71,9 +72,13 @@ class RayNode:
             self._actor = self._start()
         actor = self._actor
         data = await self._call(actor, actor.health, wait_s=_START_S)
-        said = msgspec.json.decode(data, type=ActorHealth)
+        try:
+            said = msgspec.json.decode(data, type=ActorHealth)
+        except msgspec.DecodeError as error:
+            raise FailedError(f"no whole answer: {error}; is its opencoder another version?") from None
         if said.error:
             raise FailedError(said.error)
+        self._opened = True
         return said.slots
 
     async def run(self, row: BatchRow) -> OutRow:
@@ -86,10 +91,13 @@ class RayNode:
 
     async def aclose(self) -> None:
         """Have the actor clear away what it made, then end it."""
-        if self._actor is not None:
+        actor = self._actor
+        if actor is None:
+            return
+        if self._opened:
             with contextlib.suppress(FailedError):
-                await self._call(self._actor, self._actor.close, wait_s=_CLOSE_S)
-            self._drop(self._actor)
+                await self._call(actor, actor.close, wait_s=_CLOSE_S)
+        self._drop(actor)
 
     def _start(self) -> _Actor:
         place = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(self._id, soft=False)
@@ -119,7 +127,7 @@ class RayNode:
     def _drop(self, actor: _Actor) -> None:
         """End ``actor``; the next look at the node starts another one."""
         if self._actor is actor:
-            self._actor = None
+            self._actor, self._opened = None, False
         self._ray.kill(actor)
 
 
@@ -156,13 +164,13 @@ def _import_ray(address: str) -> Any:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
-        for name in ("exceptions", "util.scheduling_strategies"):
-            importlib.import_module(f"ray.{name}")
-        return importlib.import_module("ray")
+        ray = importlib.import_module("ray")
+        importlib.import_module("ray.util.scheduling_strategies")
     except ImportError as error:
         raise DependencyError(
             f"--executor ray needs {error.name}", repair="pip install 'opencoder[ray]'"
         ) from None
+    return ray
 
 
 async def _reach(address: str) -> None:
