@@ -188,7 +188,7 @@ def test_without_an_address_a_cluster_is_started_and_ended(tmp_path: Path) -> No
     (tmp_path / "sandbox" / "__init__.py").write_text("raise SystemExit('the wrong file was imported')")
     mark = f"TEST_MARK={fresh_mark()}".encode()
     env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    env["TEST_MARK"] = mark.decode().partition("=")[2]
+    env |= {"TEST_MARK": mark.decode().partition("=")[2], "HOME": str(tmp_path / "home")}
 
     def started() -> dict[str, bytes]:
         found = {}
@@ -212,13 +212,16 @@ def test_without_an_address_a_cluster_is_started_and_ended(tmp_path: Path) -> No
         os.chdir(here)
     with running:
         until(lambda: "gcs_server" in started())
-        assert b"RAY_AUTH_MODE=token" in started()["gcs_server"].split(b"\0")
+        environ = started()["gcs_server"].split(b"\0")
+        assert b"RAY_AUTH_MODE=token" in environ
+        assert any(len(line) == len(b"RAY_AUTH_TOKEN=") + 64 for line in environ)
         stdout, stderr = running.communicate(timeout=100)
     assert running.returncode == 0, stderr
     assert [(row["id"], row["verdict"]) for row in read_rows(out)] == expected
     assert stdout.count("\n") == 1
     assert json.loads(stdout)["total"] == 12
     assert [line for line in stderr.splitlines() if line and not line.startswith("running: ")] == []
+    assert not (tmp_path / "home" / ".ray").exists()  # where Ray would keep a token of its own
     until(lambda: not started(), 10)
     assert set(Path("/tmp").glob("opencoder-ray-*")) <= before
 

@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
@@ -17,7 +18,7 @@ def main() -> None:
     folder = tempfile.mkdtemp(prefix="ray-test-", dir="/tmp")
     Path("/tmp/ray").mkdir(exist_ok=True)  # where Ray notes the last cluster, whatever its folder
     try:
-        node = {"num_cpus": 2, "object_store_memory": 100 << 20}
+        node: dict[str, Any] = {"num_cpus": 2, "object_store_memory": 100 << 20}
         cluster = Cluster(
             initialize_head=True, head_node_args={**node, "temp_dir": folder, "include_dashboard": False}
         )
