@@ -125,5 +125,9 @@ class DockerSandbox:
             self._server.close()
             await self._agent.aclose()
         if self._engine is not None:
+            try:
+                await asyncio.to_thread(self._engine.remove_owned, self.owner)
+            except InfraError as failed:  # a reaper knows their labels
+                _log.warning("containers may be left: %s", failed)
             self._engine.close()
         self._engine = self._programs = self._server = self._agent = None

@@ -351,6 +351,17 @@ class ContainerEngine:
             self.remove(container)
         return len(abandoned)
 
+    def remove_owned(self, name: str) -> None:
+        """Remove the containers of owner ``name``, also those that the engine made and could not tell us of.
+
+        Raises:
+            InfraError: The engine failed.
+        """
+        with _faults("list containers"):
+            found = self._api.containers(all=True, filters={"label": [f"{owner.OWNER}={name}"]})
+        for row in found:
+            self.remove(row["Id"])
+
     def close(self) -> None:
         """Close the connections to the engine."""
         self._api.close()
