@@ -7,6 +7,7 @@ from collections.abc import Callable
 from opencoder.errors import OpenCoderError, UserError
 from opencoder.log import logger
 from sandbox.api import Sandbox
+from sandbox.calibrate import TimedSandbox
 
 _log = logger.getChild("sandbox")
 _warned: set[str] = set()
@@ -49,7 +50,14 @@ UNSAFE = frozenset({"process"})
 """Backends without a boundary."""
 
 
-def open_backend(name: str | None, *, concurrency: int, unsafe: bool = False) -> Sandbox:
+def open_backend(
+    name: str | None,
+    *,
+    concurrency: int,
+    unsafe: bool = False,
+    image: str | None = None,
+    time_factor: float | None = 1.0,
+) -> Sandbox:
     """Return the backend ``name``; enter it as an async context manager to start it.
 
     Args:
@@ -57,10 +65,20 @@ def open_backend(name: str | None, *, concurrency: int, unsafe: bool = False) ->
             for kernel namespaces.
         concurrency: How many programs will run side by side.
         unsafe: Whether the caller has agreed to a backend without a boundary.
+        image: The image of backend docker, which is then taken unless another is named; its default if None.
+        time_factor: How many times as long the limits of programs get; None to measure it (see
+            ``sandbox.calibrate``).
 
     Raises:
-        UserError: No such backend, or one without a boundary that nobody agreed to.
+        UserError: No such backend or image, or a backend without a boundary that nobody agreed to.
     """
+    opened = _open(name, concurrency, unsafe=unsafe, image=image)
+    return opened if time_factor == 1.0 else TimedSandbox(opened, time_factor)
+
+
+def _open(name: str | None, concurrency: int, *, unsafe: bool, image: str | None) -> Sandbox:
+    if image is not None:
+        return _docker_image(name, concurrency, image)
     if name is None:
         name = _best()
     if name not in BACKENDS:
@@ -71,6 +89,16 @@ def open_backend(name: str | None, *, concurrency: int, unsafe: bool = False) ->
             "them, or use docker or namespace"
         )
     return BACKENDS[name](concurrency)
+
+
+def _docker_image(name: str | None, concurrency: int, image: str) -> Sandbox:
+    from sandbox.docker import DockerSandbox
+    from sandbox.images import image_reference
+
+    if name not in (None, "docker"):
+        raise UserError(f"--image is for backend docker, not {name}; leave one of the two away")
+    image_reference(image)  # refuses a name that is none before anything is started
+    return DockerSandbox(image=image, concurrency=concurrency)
 
 
 def _best() -> str:

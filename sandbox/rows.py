@@ -13,6 +13,7 @@ from msgspec import Meta
 from opencoder.errors import DataError, UserError
 from opencoder.store import read_numbered
 from sandbox.api import Limits, Program, Result, Sandbox, Verdict
+from sandbox.calibrate import time_factor
 from sandbox.cases import CaseSet
 from sandbox.jobs import encode_job, text_bytes
 from sandbox.judge import Judgement, Solution, TestCode, free_names, judge_cases, judge_script, judge_tests
@@ -109,7 +110,10 @@ class BatchRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OutRow(msgspec.Struct, kw_only=True):
-    """What became of one program. Streams are UTF-8 with replacement, files are base64."""
+    """What became of one program. Streams are UTF-8 with replacement, files are base64.
+
+    ``time_factor`` is how many times as long its limits were as it asked for (see ``sandbox.calibrate``).
+    """
 
     id: str
     verdict: Verdict
@@ -130,6 +134,7 @@ class OutRow(msgspec.Struct, kw_only=True):
     attempts: int = 1
     detail: str = ""
     image_digest: str = ""
+    time_factor: float = 1.0
 
 
 def read_rows(path: Path, asked: Judge | None) -> list[BatchRow]:
@@ -216,6 +221,7 @@ def out_row(row_id: str, judgement: Judgement, sandbox: Sandbox) -> OutRow:
         attempts=result.attempts,
         detail=judgement.detail,
         image_digest=sandbox.image_digest,
+        time_factor=time_factor(sandbox),
     )
 
 

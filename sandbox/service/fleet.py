@@ -35,6 +35,7 @@ _BUSY = 429
 
 class _Health(msgspec.Struct):
     slots: int
+    time_factor: float = 1.0
 
 
 class _FailedError(Exception):
@@ -55,6 +56,7 @@ class Endpoint:
 
     url: str
     slots: int = 0
+    time_factor: float = 1.0
     used: int = 0
     away_until: float = 0.0
     backoff_s: float = _FIRST_BACKOFF_S
@@ -156,7 +158,7 @@ class Fleet:
             self._moved.notify_all()
 
     async def _send(self, endpoint: Endpoint, row: BatchRow) -> OutRow:
-        limits = row.limits.limits()
+        limits = row.limits.limits().scaled(endpoint.time_factor)
         timeout = httpx.Timeout(limits.wall_s * 3 + limits.compile_wall_s + _SLACK_S, connect=_PROBE_S)
         try:
             answer = await self._client.post(
@@ -203,7 +205,8 @@ class Fleet:
         try:
             answer = await self._client.get(f"{endpoint.url}/health", timeout=_PROBE_S)
             answer.raise_for_status()
-            endpoint.slots = msgspec.json.decode(answer.content, type=_Health).slots
+            health = msgspec.json.decode(answer.content, type=_Health)
+            endpoint.slots, endpoint.time_factor = health.slots, health.time_factor
         except (httpx.HTTPError, msgspec.DecodeError) as error:
             endpoint.error = str(error) or type(error).__name__
         else:
