@@ -20,7 +20,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,13 +28,14 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from sandbox.api import Limits, Program, Sandbox, Verdict, run, run_many  # noqa: E402
-from sandbox.backends import BACKENDS  # noqa: E402
+from sandbox.backends import open_backend  # noqa: E402
 from sandbox.images import connect, image_digest  # noqa: E402
 
 HEAVY = (
     "import argparse, asyncio, collections, datetime, decimal, json, logging, multiprocessing, random, re, "
     "subprocess, tempfile, unittest\nprint(1)"
 )
+PANDAS = "import pandas; print(pandas.DataFrame({'a': [1]}).sum()['a'])"
 C_SOURCE = '#include <stdio.h>\nint main(void) { puts("1"); return 0; }\n'
 EVALPLUS = """
 import sys, time
@@ -59,7 +60,10 @@ FLOOD_BAR_MB = 64
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Case:
-    """One kind of program: ``command`` for ``docker run``, ``program`` for ours; ``bar`` is a ratio."""
+    """One kind of program: ``command`` for ``docker run``, ``program`` for ours; ``bar`` is a ratio.
+
+    Only the docker backend has images other than ``python``.
+    """
 
     name: str
     command: list[str]
@@ -67,6 +71,7 @@ class Case:
     bar: float | None
     num: int
     flags: tuple[str, ...] = ()
+    image: str = "python"
 
 
 def python(source: str) -> Program:
@@ -103,6 +108,14 @@ CASES = [
         program=lambda n: python(HEAVY),
         bar=50,
         num=400,
+    ),
+    Case(
+        name="python with pandas, image data",
+        command=["python3", "-c", PANDAS],
+        program=lambda n: python(PANDAS),
+        bar=20,
+        num=200,
+        image="data",
     ),
     Case(
         name="c, compiled and run",
@@ -182,26 +195,33 @@ async def flood(sandbox: Sandbox) -> float:
 
 
 @asynccontextmanager
-async def opened(name: str) -> AsyncIterator[Sandbox]:
-    """Open a backend."""
-    async with BACKENDS[name](WORKERS) as sandbox:
-        yield sandbox
+async def opened(backend: str) -> AsyncIterator[dict[str, Sandbox]]:
+    """Open a backend, once for each image that it has."""
+    images = {case.image: None for case in CASES if case.image == "python" or backend == "docker"}
+    async with AsyncExitStack() as stack:
+        yield {
+            image: await stack.enter_async_context(
+                open_backend(backend, concurrency=WORKERS, image=None if image == "python" else image)
+            )
+            for image in images
+        }
 
 
 async def compare(backend: str, peer: Path | None, rounds: int) -> list[dict[str, object]]:
     """Run all in turn and return one row per case."""
-    client = connect()
-    image = image_digest("python", client=client)
-    client.close()
-    rates = {case.name: Rates() for case in CASES}
     forks: list[float] = []
-    async with opened(backend) as sandbox:
-        growth = await flood(sandbox)
+    async with opened(backend) as sandboxes:
+        client = connect()
+        images = {name: image_digest(name, client=client) for name in sandboxes}
+        client.close()
+        cases = [case for case in CASES if case.image in sandboxes]
+        rates = {case.name: Rates() for case in cases}
+        growth = await flood(sandboxes["python"])
         for number in range(rounds):
-            for case in CASES:
+            for case in cases:
                 own = rates[case.name]
-                own.docker_run.append(docker_run_rate(image, case, 12))
-                own.ours.append(await our_rate(sandbox, case))
+                own.docker_run.append(docker_run_rate(images[case.image], case, 12))
+                own.ours.append(await our_rate(sandboxes[case.image], case))
                 last = f"docker run {own.docker_run[-1]:.2f}/s, ours {own.ours[-1]:.1f}/s"
                 print(f"  round {number + 1} {case.name}: {last}", file=sys.stderr)
                 if peer is not None and case is CASES[0]:
@@ -215,7 +235,7 @@ async def compare(backend: str, peer: Path | None, rounds: int) -> list[dict[str
             "ours_per_s": round(statistics.median(rates[case.name].ours), 1),
             "docker_run_per_s": round(statistics.median(rates[case.name].docker_run), 2),
         }
-        for case in CASES
+        for case in cases
     ]
     if forks:
         warm = rates[CASES[0].name].ours

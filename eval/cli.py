@@ -18,6 +18,7 @@ from opencoder.errors import Interrupted, UserError
 from opencoder.llm.api import Model, Sampling
 from opencoder.log import emit
 from opencoder.runs import new_folder
+from sandbox.calibrate import parse_factor
 
 if TYPE_CHECKING:
     from eval.runner import Plan
@@ -42,6 +43,8 @@ class ScoreOptions:
     """Sandbox; the best that this machine offers if not given."""
     allow_unsafe: bool = False
     """Let --backend process run untrusted code without any boundary."""
+    time_factor: str = "auto"
+    """How many times as long limits in seconds get here: a number from 1, or auto to measure this machine."""
     concurrency: int | None = None
     """Samples scored side by side; one per CPU if not given."""
     limit: int | None = None
@@ -171,6 +174,7 @@ class _Settings:
     preset: str
     extraction: str | None
     backend: str | None
+    time_factor: float | None
     out: str
     limit: int | None
     concurrency: int | None
@@ -203,6 +207,7 @@ def _evaluate(
             preset=options.preset,
             extraction=options.extraction,
             backend=options.backend,
+            time_factor=parse_factor(options.time_factor),
             out=str(options.out or ""),
             limit=options.limit,
             concurrency=options.concurrency,
@@ -248,6 +253,7 @@ def _plans(
             limit=options.limit,
             backend=options.backend,
             unsafe=options.allow_unsafe,
+            time_factor=parse_factor(options.time_factor),
             concurrency=options.concurrency,
             width=asking.requests,
             resume=options.resume,

@@ -39,7 +39,8 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     """The results of one benchmark (``results.json``).
 
     ``base`` is the score on the original inputs alone, for the EvalPlus sets. ``judge`` says how verdicts
-    came about (see ``sandbox.judge``).
+    came about (see ``sandbox.judge``), ``time_factor`` how many times as long as the preset's the limits were
+    (see ``sandbox.calibrate``).
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -66,6 +67,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     image_digest: str
     tool_version: str
     wall_s: float
+    time_factor: float = 1.0
 
 
 def score(outcomes: Iterable[Outcome], status_of: Callable[[Outcome], Status | None]) -> Score:

@@ -28,6 +28,7 @@ from opencoder.runs import Run
 from opencoder.store import write_json, write_jsonl
 from sandbox.api import Sandbox
 from sandbox.backends import open_backend
+from sandbox.calibrate import time_factor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +47,7 @@ class Plan:
         limit: Score the first so many tasks only.
         backend: Sandbox backend, None for the best there is.
         unsafe: Allow a backend without a boundary.
+        time_factor: How many times as long limits get (see ``sandbox.calibrate``); None to measure it.
         concurrency: Samples scored side by side; None for one per CPU.
         width: Tasks asked of the model side by side.
         resume: Go on with what is in the folder.
@@ -63,6 +65,7 @@ class Plan:
     limit: int | None = None
     backend: str | None = None
     unsafe: bool = False
+    time_factor: float | None = None
     concurrency: int | None = None
     width: int = 32
     resume: bool = True
@@ -111,6 +114,8 @@ async def evaluate(plan: Plan, model: Model) -> Results:
         run.save()
         rows = await _generate(job, run) if ready is None else ready
         async with _open_sandbox(plan) as sandbox:
+            run.manifest.time_factor = time_factor(sandbox)
+            run.save()
             outcomes = await _score(job, run, rows, sandbox)
             out = _results(job, outcomes, sandbox, round(time.monotonic() - began, 2))
         write_jsonl(run.path("samples.jsonl"), generate.solutions(rows))
@@ -129,7 +134,9 @@ def _read_samples(job: _Job) -> list[Completion]:
 
 @asynccontextmanager
 async def _open_sandbox(plan: Plan) -> AsyncIterator[Sandbox]:
-    async with open_backend(plan.backend, concurrency=plan.workers, unsafe=plan.unsafe) as sandbox:
+    async with open_backend(
+        plan.backend, concurrency=plan.workers, unsafe=plan.unsafe, time_factor=plan.time_factor
+    ) as sandbox:
         logger.info("sandbox: %s (%s)", sandbox.name, sandbox.guarantee)
         yield sandbox
 
@@ -194,6 +201,7 @@ def _results(job: _Job, outcomes: Sequence[Outcome], sandbox: Sandbox, wall_s: f
         guarantee=sandbox.guarantee,
         judge="tests" if base is None else "cases",
         image_digest=sandbox.image_digest,
+        time_factor=time_factor(sandbox),
         tool_version=__version__,
         wall_s=wall_s,
     )

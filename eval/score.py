@@ -12,6 +12,7 @@ from eval.presets import CaseRules, Preset, TestRules
 from opencoder.records import Outcome, Status, Task
 from sandbox import judge
 from sandbox.api import Limits, Sandbox, Verdict
+from sandbox.calibrate import time_factor
 from sandbox.cases import CaseSet
 from sandbox.judge import Judgement, Solution
 from sandbox.judgement import WALL_EXTRA_S, WALL_FACTOR
@@ -163,7 +164,8 @@ class Scorer:
                     kind=cases.oracle_kind,
                     atol=cases.atol,
                     call_limit_s=rules.min_time_limit_s,
-                    factor=rules.time_factor,
+                    # What the reference took was measured here; limits are those of an ordinary machine.
+                    factor=rules.time_factor / time_factor(self._sandbox),
                     fetch=self._oracles.fetcher(task.reference, cases.entry_point, inputs),
                 )
                 for name, inputs in cases.inputs.items()

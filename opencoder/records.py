@@ -102,7 +102,8 @@ class RunManifest(msgspec.Struct, kw_only=True):
     """What a run was (``run.json`` of a run folder).
 
     Times are UTC, ISO 8601. ``datasets`` maps a data set to the SHA-256 of its bytes, ``counts`` a status to
-    the number of finished units, and ``files`` names what the run wrote into its folder.
+    the number of finished units, and ``files`` names what the run wrote into its folder. ``time_factor`` is
+    how many times as long the limits of programs were, for the machine is that slow.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -117,6 +118,7 @@ class RunManifest(msgspec.Struct, kw_only=True):
     datasets: dict[str, str] = {}
     hardware: Hardware = Hardware()
     python: str = ""
+    time_factor: float = 1.0
     started: str
     ended: str = ""
     sessions: int = 1

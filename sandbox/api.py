@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import TracebackType
 from typing import Literal, Protocol, Self
@@ -61,6 +61,17 @@ class Limits:
     result_bytes: int = 64 << 20
     pids: int = 128
     compile_wall_s: float = 30.0
+
+    def scaled(self, factor: float) -> Limits:
+        """Return these limits with all times ``factor`` times as long; the very same ones for 1."""
+        if factor == 1.0:
+            return self
+        return replace(
+            self,
+            wall_s=self.wall_s * factor,
+            cpu_s=None if self.cpu_s is None else self.cpu_s * factor,
+            compile_wall_s=self.compile_wall_s * factor,
+        )
 
 
 Role = Literal["script", "solution", "checker", "cooperative"]

@@ -31,11 +31,12 @@ class Listener(Protocol):
 
 
 class Stream(asyncio.Protocol):
-    """Cuts the stream into frames and keeps what the warden wrote to its stderr."""
+    """Cuts the stream into frames; keeps what the warden wrote to its stderr and said when it was ready."""
 
     def __init__(self) -> None:
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.errors = b""
+        self.note = ""
         self.lost = ""
         self._listener: Listener | None = None
         self._buffer = bytearray()
@@ -115,6 +116,7 @@ class Stream(asyncio.Protocol):
         if self._listener is not None:
             self._listener.take_frame(kind, payload)
         elif kind == wire.STARTED and not self.ready.done():
+            self.note = payload.decode("utf-8", "replace")
             self.ready.set_result(None)
         else:
             raise wire.FrameError(f"frame {kind!r} before the job")

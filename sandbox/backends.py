@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from opencoder.errors import DependencyError, OpenCoderError, UserError
 from opencoder.log import logger
 from sandbox.api import Sandbox
+from sandbox.calibrate import TimedSandbox
 
 _log = logger.getChild("sandbox")
 _warned: set[str] = set()
@@ -53,7 +54,14 @@ UNSAFE = frozenset({"process"})
 
 
 @asynccontextmanager
-async def open_backend(name: str | None, *, concurrency: int, unsafe: bool = False) -> AsyncIterator[Sandbox]:
+async def open_backend(
+    name: str | None,
+    *,
+    concurrency: int,
+    unsafe: bool = False,
+    image: str | None = None,
+    time_factor: float | None = 1.0,
+) -> AsyncIterator[Sandbox]:
     """Open the backend ``name`` and close it in the end.
 
     Args:
@@ -61,24 +69,37 @@ async def open_backend(name: str | None, *, concurrency: int, unsafe: bool = Fal
             image answers, else kernel namespaces, else (with a warning) confined processes.
         concurrency: How many programs will run side by side.
         unsafe: Whether the caller has agreed to a backend without a boundary.
+        image: The image of backend docker, which is then taken unless another is named; its default if None.
+        time_factor: How many times as long the limits of programs get; None to measure it (see
+            ``sandbox.calibrate``).
 
     Raises:
-        UserError: No such backend, or one without a boundary that nobody agreed to.
+        UserError: No such backend or image, or a backend without a boundary that nobody agreed to.
         DependencyError: It cannot run here.
     """
-    if name is not None:
-        check_backend(name, unsafe=unsafe)
+    check_backend(name, unsafe=unsafe, image=image)
+
+    async def enter(made: Sandbox) -> Sandbox:
+        timed = made if time_factor == 1.0 else TimedSandbox(made, time_factor)
+        return await stack.enter_async_context(timed)
+
     async with AsyncExitStack() as stack:
-        yield await _enter(name, concurrency, stack)
+        yield await _enter(name, concurrency, image, enter)
 
 
-def check_backend(name: str, *, unsafe: bool) -> None:
+def check_backend(name: str | None, *, unsafe: bool, image: str | None = None) -> None:
     """Find what of the user's would keep :func:`open_backend` from opening ``name``.
 
     Raises:
-        UserError: No such backend, or one without a boundary that nobody agreed to.
+        UserError: No such backend or image, or a backend without a boundary that nobody agreed to.
     """
-    if name not in BACKENDS:
+    if image is not None:
+        from sandbox.images import image_reference
+
+        if name not in (None, "docker"):
+            raise UserError(f"--image is for backend docker, not {name}; leave one of the two away")
+        image_reference(image)  # refuses a name that is none
+    if name is not None and name not in BACKENDS:
         raise UserError(f"unknown backend {name!r}; known: {', '.join(BACKENDS)}")
     if name in UNSAFE and not unsafe:
         raise UserError(
@@ -87,16 +108,22 @@ def check_backend(name: str, *, unsafe: bool) -> None:
         )
 
 
-async def _enter(name: str | None, concurrency: int, stack: AsyncExitStack) -> Sandbox:
+async def _enter(
+    name: str | None, concurrency: int, image: str | None, enter: Callable[[Sandbox], Awaitable[Sandbox]]
+) -> Sandbox:
+    if image is not None:
+        from sandbox.docker import DockerSandbox
+
+        return await enter(DockerSandbox(image=image, concurrency=concurrency))
     if name is not None:
-        return await stack.enter_async_context(BACKENDS[name](concurrency))
+        return await enter(BACKENDS[name](concurrency))
     if _has_docker():
-        return await stack.enter_async_context(_docker(concurrency))
+        return await enter(_docker(concurrency))
     try:
-        return await stack.enter_async_context(_namespace(concurrency))
+        return await enter(_namespace(concurrency))
     except DependencyError as error:
         _log.warning("backend confined, which is weaker (docs/security.md), for there are %s", error)
-    return await stack.enter_async_context(_confined(concurrency))
+    return await enter(_confined(concurrency))
 
 
 def _has_docker() -> bool:

@@ -31,7 +31,9 @@ class Batch:
         out: Where results go: one row each, in the order of ``rows`` when all is done.
         judge: How solutions are judged; None for by cases where a row has any.
         backend: Name of the backend, or None for the best there is.
+        image: The image of backend docker; its default if None.
         unsafe: Whether a backend without boundary is agreed to.
+        time_factor: How many times as long limits get (see ``sandbox.calibrate``); None to measure it.
         concurrency: Programs side by side; None for one per CPU, or per slot of all endpoints or nodes.
         executor: ``local`` for this process or the endpoints, ``ray`` for the nodes of a Ray cluster.
         endpoints: Services that run the rows instead of this machine (see ``sandbox.service``).
@@ -44,7 +46,9 @@ class Batch:
     out: Path
     judge: Judge | None = None
     backend: str | None = None
+    image: str | None = None
     unsafe: bool = False
+    time_factor: float | None = None
     concurrency: int | None = None
     executor: Literal["local", "ray"] = "local"
     endpoints: tuple[str, ...] = ()
@@ -117,7 +121,13 @@ async def _open_runner(batch: Batch) -> AsyncIterator[tuple[Callable[[BatchRow],
             yield fleet.run_row, batch.concurrency or fleet.slots
         return
     concurrency = batch.concurrency or len(os.sched_getaffinity(0))
-    async with open_backend(batch.backend, concurrency=concurrency, unsafe=batch.unsafe) as sandbox:
+    async with open_backend(
+        batch.backend,
+        concurrency=concurrency,
+        unsafe=batch.unsafe,
+        image=batch.image,
+        time_factor=batch.time_factor,
+    ) as sandbox:
 
         async def run(row: BatchRow) -> OutRow:
             return await run_row(sandbox, row, batch.judge)
@@ -127,11 +137,18 @@ async def _open_runner(batch: Batch) -> AsyncIterator[tuple[Callable[[BatchRow],
 
 def _open_fleet(batch: Batch) -> AbstractAsyncContextManager[Fleet]:
     if batch.executor == "ray":
+        from sandbox.ray_actor import ActorSettings
         from sandbox.ray_fleet import ray_fleet
 
-        if batch.backend is not None:
-            check_backend(batch.backend, unsafe=batch.unsafe)
-        return ray_fleet(backend=batch.backend, unsafe=batch.unsafe, judge=batch.judge)
+        check_backend(batch.backend, unsafe=batch.unsafe, image=batch.image)
+        settings = ActorSettings(
+            backend=batch.backend,
+            unsafe=batch.unsafe,
+            judge=batch.judge,
+            image=batch.image,
+            time_factor=batch.time_factor,
+        )
+        return ray_fleet(settings)
     try:
         from sandbox.service.client import service_fleet
     except ImportError as error:

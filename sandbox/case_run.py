@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sandbox.api import Running, Sandbox, Verdict
+from sandbox.calibrate import time_factor
 from sandbox.cases import CaseSet
 from sandbox.guard import plain, solution, wire
 from sandbox.judgement import WALL_EXTRA_S, WALL_FACTOR, Judgement, Solution, ended_early, solution_program
@@ -29,19 +30,21 @@ class _Timeout(Exception):
 class _Answers:
     """The frames of one running solution, with a watch on calls that do not return."""
 
-    def __init__(self, running: Running, limit: int) -> None:
+    def __init__(self, running: Running, limit: int, factor: float) -> None:
         self._running = running
+        self._factor = factor
         self._frames = wire.Frames(limit=limit)
         self.ready: list[tuple[bytes, bytes]] = []
 
     async def chunk(self, limit: float | None) -> bytes:
-        """Return the next bytes while a call of ``limit`` CPU seconds is under way.
+        """Return the next bytes while a call of ``limit`` CPU seconds, of an ordinary machine, is under way.
 
         Raises:
             _Timeout: The call had its CPU seconds, or far more wall time than they need.
         """
         if limit is None:
             return await self._running.receive()
+        limit *= self._factor
         loop = asyncio.get_running_loop()
         receiving = asyncio.ensure_future(self._running.receive())
         began, first_cpu = loop.time(), None
@@ -103,7 +106,7 @@ class CaseRun:
         running = await self._sandbox.start(solution_program(self._item, options, self._cases.payload))
         # Before a closer look, an honest driver sends long answers as digests: believe no longer frame.
         longest = plain.INLINE_BYTES if full_from is None else self._item.limits.result_bytes
-        answers = _Answers(running, longest + _FRAME_SLACK_BYTES)
+        answers = _Answers(running, longest + _FRAME_SLACK_BYTES, time_factor(self._sandbox))
         self._index = 0
         verdict: Verdict | None = None
         detail = ""
@@ -216,7 +219,8 @@ class SharedRun:
         running = await self._sandbox.start(solution_program(item, options, payload))
         position, timeout = 0, ""
         try:
-            position = await self._match(_Answers(running, limits.result_bytes))
+            answers = _Answers(running, limits.result_bytes, time_factor(self._sandbox))
+            position = await self._match(answers)
         except _Timeout as error:
             position, timeout = error.position, str(error)
         finally:

@@ -18,6 +18,7 @@ from opencoder.errors import InfraError, Interrupted, UserError
 from opencoder.files import reading_from
 from opencoder.log import emit
 from sandbox.api import Program, Verdict
+from sandbox.calibrate import parse_factor
 from sandbox.judge import judge_script
 from sandbox.rows import Judge, LimitsRow, OutRow, out_row
 
@@ -34,8 +35,19 @@ class BackendOptions:
 
     backend: Backend | None = None
     """Sandbox; the best that this machine offers if not given."""
+    image: str | None = None
+    """Image of backend docker: python, or data with numpy and pandas loaded; python if not given."""
     allow_unsafe: bool = False
     """Let --backend process run programs without any boundary."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunnerOptions(BackendOptions):
+    """Where programs run, and how fast that is taken to be."""
+
+    time_factor: str = "auto"
+    """How many times as long limits in seconds get here: a number from 1, or auto to measure this machine."""
 
 
 @Parameter(name="*")
@@ -105,19 +117,24 @@ def batch(
     rows: Annotated[Path, Parameter(help="Programs, one row each.")],
     *,
     options: BatchOptions,
-    where: BackendOptions | None = None,
+    where: RunnerOptions | None = None,
     common: Common | None = None,
 ) -> None:
     """Run the programs of a JSON lines file."""
     from sandbox.batch import Batch, run_batch
 
-    where = where or BackendOptions()
+    where = where or RunnerOptions()
+    time_factor = parse_factor(where.time_factor)
+    if options.endpoint and time_factor is not None:
+        raise UserError("--time-factor is for this machine; give it to the endpoints (sandbox serve)")
     asked = Batch(
         rows=rows,
         out=options.out,
         judge=options.judge,
         backend=where.backend,
+        image=where.image,
         unsafe=where.allow_unsafe,
+        time_factor=time_factor,
         concurrency=_positive(options.concurrency, "--concurrency"),
         executor=options.executor,
         endpoints=options.endpoint,
@@ -156,11 +173,11 @@ def run(
     file: Annotated[Path, Parameter(help="The program.")],
     *,
     options: RunOptions | None = None,
-    where: BackendOptions | None = None,
+    where: RunnerOptions | None = None,
     common: Common | None = None,
 ) -> None:
     """Run one program and show what it printed."""
-    where = where or BackendOptions()
+    where = where or RunnerOptions()
     program = _program(file, options or RunOptions())
     done = asyncio.run(_run_one(file.name, program, where))
     if not _json(common):
@@ -192,10 +209,16 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
 
 
-async def _run_one(name: str, program: Program, where: BackendOptions) -> OutRow:
+async def _run_one(name: str, program: Program, where: RunnerOptions) -> OutRow:
     from sandbox.backends import open_backend
 
-    async with open_backend(where.backend, concurrency=1, unsafe=where.allow_unsafe) as sandbox:
+    async with open_backend(
+        where.backend,
+        concurrency=1,
+        unsafe=where.allow_unsafe,
+        image=where.image,
+        time_factor=parse_factor(where.time_factor),
+    ) as sandbox:
         return out_row(name, await judge_script(sandbox, program), sandbox)
 
 
@@ -234,7 +257,7 @@ def doctor(*, where: BackendOptions | None = None, common: Common | None = None)
     from sandbox.doctor import examine
 
     where = where or BackendOptions()
-    report = asyncio.run(examine(where.backend, unsafe=where.allow_unsafe))
+    report = asyncio.run(examine(where.backend, unsafe=where.allow_unsafe, image=where.image))
     emit(report, json=_json(common), text=report.text)
 
 
@@ -269,13 +292,13 @@ def _token(path: Path | None) -> str:
 
 @app.command
 def serve(
-    *, options: ServeOptions | None = None, where: BackendOptions | None = None, common: Common | None = None
+    *, options: ServeOptions | None = None, where: RunnerOptions | None = None, common: Common | None = None
 ) -> None:
     """Serve programs over HTTP until SIGTERM: /run_code as SandboxFusion, /run_batch, /health, /metrics."""
     from sandbox.service.serve import Settings
     from sandbox.service.serve import serve as start
 
-    options, where = options or ServeOptions(), where or BackendOptions()
+    options, where = options or ServeOptions(), where or RunnerOptions()
     settings = Settings(
         host=options.host,
         port=options.port,
@@ -284,7 +307,9 @@ def serve(
         max_bytes=options.max_body_mb << 20,
         token=_token(options.token_file),
         backend=where.backend,
+        image=where.image,
         unsafe=where.allow_unsafe,
+        time_factor=parse_factor(where.time_factor),
     )
     start(settings, lambda url: emit({"url": url}, json=_json(common), text=f"serving on {url}"))
 

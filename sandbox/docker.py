@@ -37,7 +37,6 @@ class DockerSandbox:
 
     Attributes:
         launcher: ``fork-server`` or ``one-use``.
-        note: Why it is not the former, or what the engine does not enforce.
     """
 
     name = "docker"
@@ -56,7 +55,13 @@ class DockerSandbox:
         self.guarantee = Guarantee.FULL
         self.image_digest = ""
         self.launcher = ""
-        self.note = ""
+        self._note = ""
+
+    @property
+    def note(self) -> str:
+        """Why there is no fork server, what the engine does not enforce, what could not be loaded ahead."""
+        left_out = self._engine.left_out if self._engine is not None else ""
+        return "; ".join(part for part in (self._note, left_out) if part)
 
     async def __aenter__(self) -> Self:
         def labels() -> dict[str, str]:
@@ -69,7 +74,7 @@ class DockerSandbox:
         if self._one_use or not await self._open_agent(engine):
             self.launcher = "one-use"
             self.guarantee = engine.guarantee
-            self.note = self.note or engine.note
+            self._note = self._note or engine.note
             self._programs = OneUsePrograms(engine, self._spares, self._judge)
         return self
 
@@ -80,13 +85,14 @@ class DockerSandbox:
         try:
             ready = await server.open()
         except OpenCoderError as error:
-            self.note = f"one container per program, for {error}"
+            self._note = f"one container per program, for {error}"
         else:
             if ready is None or ready.capped:
                 self._agent, self._server, self.launcher = agent, server, "fork-server"
                 self._programs = ForkedPrograms(server, lambda row: engine.image)
+                self._note = ready.note if ready is not None else ""
                 return True
-            self.note = f"one container per program, for none may cap what is inside it: {ready.note}"
+            self._note = f"one container per program, for none may cap what is inside it: {ready.note}"
             server.close()
         await agent.aclose()
         _log.info("%s", self.note)

@@ -18,6 +18,7 @@ from opencoder.errors import InfraError
 from sandbox.api import Guarantee, Program, Result, Sandbox, run
 from sandbox.attacks import ATTACKS, FRESH_PLANT, Attack, system_calls
 from sandbox.backends import open_backend
+from sandbox.calibrate import measure
 
 _AT_ONCE = 2
 _FAMILIES = {Guarantee.NONE: "process", Guarantee.CONFINED: "confined"}
@@ -37,6 +38,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     guarantee: Guarantee
     launcher: str
     note: str
+    time_factor: float
     guarantees: dict[str, Finding]
 
     def text(self) -> str:
@@ -45,12 +47,15 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             f"{'holds' if finding.holds else 'FAILS'}  {name:18} {finding.how}"
             for name, finding in self.guarantees.items()
         ]
-        head = [f"backend {self.backend}, guarantee {self.guarantee}, {self.launcher}"]
+        head = [
+            f"backend {self.backend}, guarantee {self.guarantee}, {self.launcher}, "
+            f"time factor {self.time_factor:g}"
+        ]
         return "\n".join([*head, *([self.note] if self.note else []), *lines])
 
 
-async def examine(backend: str | None, *, unsafe: bool = False) -> Report:
-    """Run all attacks on a backend.
+async def examine(backend: str | None, *, unsafe: bool = False, image: str | None = None) -> Report:
+    """Run all attacks on a backend, and measure how slow it is (see ``sandbox.calibrate``).
 
     Raises:
         DependencyError: The backend is not to be had.
@@ -59,7 +64,8 @@ async def examine(backend: str | None, *, unsafe: bool = False) -> Report:
     marker = f"opencoder-{secrets.token_hex(8)}"
     # Before the backend starts: what its processes inherit is what could leak.
     with _secret_variable(marker), _targets(marker) as (values, victim):
-        async with open_backend(backend, concurrency=_AT_ONCE, unsafe=unsafe) as sandbox:
+        async with open_backend(backend, concurrency=_AT_ONCE, unsafe=unsafe, image=image) as sandbox:
+            time_factor = await measure(sandbox)
             planted = await run(sandbox, Program(language="python", source=_filled(FRESH_PLANT, values)))
             slots = asyncio.Semaphore(_AT_ONCE)
             findings = await asyncio.gather(
@@ -70,6 +76,7 @@ async def examine(backend: str | None, *, unsafe: bool = False) -> Report:
                 guarantee=sandbox.guarantee,
                 launcher=planted.launcher,
                 note=getattr(sandbox, "note", ""),
+                time_factor=time_factor,
                 guarantees={attack.name: finding for attack, finding in zip(ATTACKS, findings, strict=True)},
             )
 

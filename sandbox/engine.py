@@ -14,7 +14,7 @@ from typing import Any, Protocol, cast
 from opencoder.errors import DependencyError, InfraError
 from sandbox import owner
 from sandbox.api import Guarantee, Limits
-from sandbox.guard import rootfs, seccomp
+from sandbox.guard import preload, rootfs, seccomp
 from sandbox.guard.warm import MALLOC
 from sandbox.images import connect, image_digest
 
@@ -122,9 +122,25 @@ def _faults(what: str) -> Iterator[None]:
     try:
         yield
     except APIError as error:
+        _forget_frames(error)
         raise InfraError(f"the container engine cannot {what}: {error.explanation or error}") from None
     except (DockerException, RequestException, OSError) as error:
+        _forget_frames(error)
         raise InfraError(f"the container engine does not answer ({what}): {error}") from None
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Drop the SDK's frames, which hold sockets that it does not close when it cannot connect."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
+
+
+def _lean(size: Size) -> list[str]:
+    """Return the argument that keeps modules of the image from taking what memory a small program has."""
+    return [preload.LEAN] if size.memory_mb < preload.ROOM_MB else []
 
 
 class ContainerEngine:
@@ -134,6 +150,9 @@ class ContainerEngine:
         api: The SDK's low-level client.
         image: Id of the image.
         labels: Returns the labels of a container that is made now.
+
+    Attributes:
+        left_out: What of the image's modules one-use containers could not load ahead.
     """
 
     def __init__(self, api: Api, image: str, labels: Callable[[], dict[str, str]]) -> None:
@@ -144,6 +163,7 @@ class ContainerEngine:
         self.languages = frozenset[str]()
         self.guarantee = Guarantee.FULL
         self.note = ""
+        self.left_out = ""
 
     @classmethod
     def open(cls, image: str, labels: Callable[[], dict[str, str]]) -> ContainerEngine:
@@ -185,7 +205,7 @@ class ContainerEngine:
         with _faults("create a container"):
             made = self._api.create_container(
                 self.image,
-                command=[*_PYTHON, _BOOT.format(module="oneshot")],
+                command=[*_PYTHON, _BOOT.format(module="oneshot"), *_lean(size)],
                 user=f"{rootfs.UID}:{rootfs.UID}",
                 hostname="sandbox",
                 working_dir=rootfs.HOME,

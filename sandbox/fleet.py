@@ -78,9 +78,9 @@ class Unit(Protocol):
         ...
 
 
-def longest_s(row: BatchRow) -> float:
+def longest_s(row: BatchRow, time_factor: float) -> float:
     """Return after how many seconds without an answer to ``row`` a unit counts as failed."""
-    limits = row.limits.limits()
+    limits = row.limits.limits().scaled(time_factor)
     return limits.wall_s * 3 + limits.compile_wall_s + _SLACK_S
 
 

@@ -181,6 +181,7 @@ class Pool:
             await asyncio.wait_for(stream.ready, _READY_S)
         except (TimeoutError, OSError):
             stream.close()
+        self._engine.left_out = stream.note or self._engine.left_out
         if stream.lost:
             said = stream.errors.decode("utf-8", "replace").strip().rpartition("\n")[2]
             self.discard(container)

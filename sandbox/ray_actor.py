@@ -14,6 +14,7 @@ import msgspec
 from opencoder.errors import OpenCoderError
 from sandbox.api import Sandbox, Verdict
 from sandbox.backends import open_backend
+from sandbox.calibrate import time_factor
 from sandbox.rows import BatchRow, Judge, OutRow, run_row
 
 
@@ -24,19 +25,24 @@ class ActorSettings(msgspec.Struct, frozen=True, kw_only=True):
         backend: Name of the backend; None for the best of the node.
         unsafe: Whether a backend without boundary is agreed to.
         judge: How solutions are judged; None for by cases where a row has any.
+        image: The image of backend docker; its default if None.
+        time_factor: How many times as long limits get; None to measure it on the node.
         slots: Programs side by side.
     """
 
     backend: str | None
     unsafe: bool
     judge: Judge | None
-    slots: int
+    image: str | None
+    time_factor: float | None
+    slots: int = 1
 
 
 class ActorHealth(msgspec.Struct, frozen=True, kw_only=True):
     """What an actor says of itself. ``error`` is why it runs nothing, or empty."""
 
     slots: int = 0
+    time_factor: float = 1.0
     error: str = ""
 
 
@@ -56,10 +62,10 @@ class RowActor:
     async def health(self) -> bytes:
         """Open the sandbox unless it is open, and return :class:`ActorHealth` as JSON."""
         try:
-            await self._open()
+            sandbox = await self._open()
         except Exception as error:  # noqa: BLE001 - Ray would pickle it
             return msgspec.json.encode(ActorHealth(error=_text(error)))
-        return msgspec.json.encode(ActorHealth(slots=self._settings.slots))
+        return msgspec.json.encode(ActorHealth(slots=self._settings.slots, time_factor=time_factor(sandbox)))
 
     async def run(self, row: bytes) -> bytes:
         """Run a :class:`sandbox.rows.BatchRow` and return its :class:`sandbox.rows.OutRow`, both as JSON."""
@@ -81,9 +87,14 @@ class RowActor:
         async with self._opening:
             if self._sandbox is None:
                 settings = self._settings
-                self._sandbox = await self._opened.enter_async_context(
-                    open_backend(settings.backend, concurrency=settings.slots, unsafe=settings.unsafe)
+                backend = open_backend(
+                    settings.backend,
+                    concurrency=settings.slots,
+                    unsafe=settings.unsafe,
+                    image=settings.image,
+                    time_factor=settings.time_factor,
                 )
+                self._sandbox = await self._opened.enter_async_context(backend)
             return self._sandbox
 
 

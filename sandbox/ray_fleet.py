@@ -23,7 +23,7 @@ from opencoder.errors import DependencyError, UserError
 from opencoder.log import logger
 from sandbox.fleet import FailedError, Fleet, longest_s, read_answer
 from sandbox.ray_actor import ActorHealth, ActorSettings, RowActor
-from sandbox.rows import BatchRow, Judge, OutRow
+from sandbox.rows import BatchRow, OutRow
 
 _LOG = logger.getChild("sandbox")
 # Until an actor has a place, a process and an open sandbox.
@@ -64,6 +64,7 @@ class RayNode:
         self.name = f"{node['NodeManagerHostname']} ({self._id[:8]})"
         self._settings = settings
         self._actor: _Actor | None = None
+        self._time_factor = 1.0
         self._opened = False  # whether it has answered, and so may have left something to clear away
 
     async def health(self) -> int:
@@ -79,6 +80,7 @@ class RayNode:
         if said.error:
             raise FailedError(said.error)
         self._opened = True
+        self._time_factor = said.time_factor
         return said.slots
 
     async def run(self, row: BatchRow) -> OutRow:
@@ -86,7 +88,9 @@ class RayNode:
         actor = self._actor
         if actor is None:
             raise FailedError("no actor")
-        data = await self._call(actor, actor.run, msgspec.json.encode(row), wait_s=longest_s(row))
+        data = await self._call(
+            actor, actor.run, msgspec.json.encode(row), wait_s=longest_s(row, self._time_factor)
+        )
         return read_answer(data, row)
 
     async def aclose(self) -> None:
@@ -132,13 +136,11 @@ class RayNode:
 
 
 @asynccontextmanager
-async def ray_fleet(*, backend: str | None, unsafe: bool, judge: Judge | None) -> AsyncIterator[Fleet]:
+async def ray_fleet(settings: ActorSettings) -> AsyncIterator[Fleet]:
     """Open the nodes of the cluster at ``RAY_ADDRESS`` as one; without it, a cluster of this machine alone.
 
     Args:
-        backend: Name of the backend; None for the best of each node.
-        unsafe: Whether a backend without boundary is agreed to.
-        judge: How solutions are judged; None for by cases where a row has any.
+        settings: How the actors are started; ``slots`` is told by each node.
 
     Raises:
         UserError: ``RAY_ADDRESS`` is of a kind that cannot be used.
@@ -149,7 +151,7 @@ async def ray_fleet(*, backend: str | None, unsafe: bool, judge: Judge | None) -
     await _reach(address)
     with _connected(ray, address):
         units = [
-            RayNode(ray, node, ActorSettings(backend=backend, unsafe=unsafe, judge=judge, slots=slots))
+            RayNode(ray, node, msgspec.structs.replace(settings, slots=slots))
             for node in ray.nodes()
             if node["Alive"] and (slots := int(node["Resources"].get("CPU", 0)))
         ]

@@ -14,6 +14,7 @@ from opencoder.errors import DataError, UserError
 from opencoder.store import read_numbered
 from sandbox.api import Limits, Program, Result, Sandbox, Verdict
 from sandbox.assertions import outline
+from sandbox.calibrate import time_factor
 from sandbox.cases import CaseSet
 from sandbox.jobs import encode_job, text_bytes
 from sandbox.judge import Judgement, Solution, TestCode, judge_cases, judge_script, judge_tests
@@ -111,7 +112,10 @@ class BatchRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OutRow(msgspec.Struct, kw_only=True):
-    """What became of one program. Streams are UTF-8 with replacement, files are base64."""
+    """What became of one program. Streams are UTF-8 with replacement, files are base64.
+
+    ``time_factor`` is how many times as long its limits were as it asked for (see ``sandbox.calibrate``).
+    """
 
     id: str
     verdict: Verdict
@@ -133,6 +137,7 @@ class OutRow(msgspec.Struct, kw_only=True):
     detail: str = ""
     image_digest: str = ""
     judged_by: JudgedBy = "exit"
+    time_factor: float = 1.0
 
 
 def read_rows(path: Path, asked: Judge | None) -> list[BatchRow]:
@@ -222,6 +227,7 @@ def out_row(row_id: str, judgement: Judgement, sandbox: Sandbox) -> OutRow:
         detail=judgement.detail,
         image_digest=sandbox.image_digest,
         judged_by=judgement.judged_by,
+        time_factor=time_factor(sandbox),
     )
 
 

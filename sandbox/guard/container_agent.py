@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 
-from . import cgroups, kernel, warm
+from . import cgroups, kernel, preload, warm
 from .agent import Agent
 from .host_agent import enter_root, probe
 from .oneshot import PACKAGES, ROOT
@@ -22,11 +22,12 @@ def main() -> None:
     # The kernel drops signals to PID 1 that have no handler; Python's own for SIGINT would be one.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     kernel.set_dumpable(False)
-    control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    control.connect(sys.argv[1])
     os.umask(0o022)
     sys.path[:] = [*(entry for entry in sys.path if entry != ROOT), PACKAGES]
     warm.preload()
+    left_out = preload.preload()
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    control.connect(sys.argv[1])
     try:
         cgroups.make_writable()
         groups, note = cgroups.try_open(_GROUP)
@@ -35,6 +36,7 @@ def main() -> None:
     except OSError as error:
         control.send(json.dumps({"ready": False, "error": str(error)}).encode())
         return
+    note = "; ".join(part for part in (note, left_out) if part)
     control.send(json.dumps({"ready": True, "capped": groups is not None, "note": note}).encode())
     warm.settle()
     Agent(control, cgroups=groups).serve()

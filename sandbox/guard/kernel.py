@@ -12,6 +12,7 @@ import platform
 import random
 import signal
 import struct
+import sys
 import threading
 from collections.abc import Callable
 
@@ -104,8 +105,14 @@ def fork() -> int:
 
 
 def settle_child() -> None:
-    """Do what matters of the hooks that were left out: fresh random numbers, the thread's own id."""
+    """Do what matters of the hooks that were left out: fresh random numbers, the thread's own id.
+
+    The state of numpy's old functions is seeded when it is loaded; if that was before the fork, all programs
+    would draw the same. A number of 32 bits does; a seed of numpy's own choice takes four times as long.
+    """
     random.seed()
+    if (numbers := sys.modules.get("numpy.random")) is not None:
+        numbers.seed(int.from_bytes(os.urandom(4), "little"))
     threading.main_thread()._set_native_id()  # type: ignore[attr-defined]
 
 

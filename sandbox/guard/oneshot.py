@@ -16,7 +16,7 @@ import socket
 import sys
 from typing import Any
 
-from . import boundary, cgroups, descendants, kernel, program, warm, wire
+from . import boundary, cgroups, descendants, kernel, preload, program, warm, wire
 from .warden import Warden, reap_namespace, write_files
 
 # Where Debian keeps the packages of its own interpreter.
@@ -27,6 +27,7 @@ _STDIN, _STDOUT = 0, 1
 _CHUNK = 1 << 16
 # The program's streams are read no further while this much waits for the supervisor.
 _BACKLOG = 1 << 20
+_LONGEST_NOTE = 1000
 
 
 class SupervisorGone(Exception):
@@ -261,10 +262,10 @@ def _memory_file(name: str) -> int:
     return os.memfd_create(name, os.MFD_CLOEXEC)
 
 
-def serve() -> None:
-    """Wait for the job, run it, report."""
+def serve(note: str) -> None:
+    """Say that we are ready, and ``note``; wait for the job, run it, report."""
     relay = Relay()
-    relay.send(wire.frame(wire.STARTED))
+    relay.send(wire.frame(wire.STARTED, note.encode()[:_LONGEST_NOTE]))
     relay.flush()
     payload, stdin = _memory_file("payload"), _memory_file("stdin")
     job = relay.wait_for_job(payload, stdin)
@@ -304,11 +305,12 @@ def main() -> None:
     kernel.set_dumpable(False)
     sys.path[:] = [*(entry for entry in sys.path if entry != ROOT), PACKAGES]
     warm.preload()
+    left_out = preload.preload()
     boundary.make_scratch()
     warm.settle()
     code = 1
     try:
-        serve()
+        serve(left_out)
         code = 0
     except SupervisorGone:
         pass

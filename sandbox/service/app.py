@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from opencoder.errors import InfraError, UserError
 from sandbox.api import Result, Sandbox, Verdict
+from sandbox.calibrate import time_factor
 from sandbox.jobs import encode_job
 from sandbox.judge import judge_script
 from sandbox.languages import LANGUAGES
@@ -94,7 +95,7 @@ class Service:
             return result
 
         try:
-            return _json(answer(await while_connected(request, work())))
+            return _json(answer(await while_connected(request, work()), time_factor(self._sandbox)))
         except UserError as error:
             raise BadRequestError(str(error)) from None
 
@@ -148,6 +149,7 @@ class Service:
             "waiting": admission.waiting,
             "queue": admission.queue,
             "backend": self._sandbox.name,
+            "time_factor": time_factor(self._sandbox),
             "guarantee": self._sandbox.guarantee,
             "image_digest": self._sandbox.image_digest,
         }

@@ -17,6 +17,7 @@ _BUSY = 429
 
 class _Health(msgspec.Struct):
     slots: int
+    time_factor: float = 1.0
 
 
 class Service:
@@ -34,15 +35,18 @@ class Service:
         self.name = url.rstrip("/")
         self._params = {"judge": judge} if judge else {}
         self._client = client
+        self._time_factor = 1.0
 
     async def health(self) -> int:
         """Ask for its slots (see :class:`sandbox.fleet.Unit`)."""
         try:
             answer = await self._client.get(f"{self.name}/health", timeout=_PROBE_S)
             answer.raise_for_status()
-            return msgspec.json.decode(answer.content, type=_Health).slots
+            said = msgspec.json.decode(answer.content, type=_Health)
         except (httpx.HTTPError, msgspec.DecodeError) as error:
             raise FailedError(str(error) or type(error).__name__) from None
+        self._time_factor = said.time_factor
+        return said.slots
 
     async def run(self, row: BatchRow) -> OutRow:
         """Have it run ``row`` (see :class:`sandbox.fleet.Unit`)."""
@@ -51,7 +55,7 @@ class Service:
                 f"{self.name}/run_batch",
                 params=self._params,
                 content=msgspec.json.encode(row),
-                timeout=httpx.Timeout(longest_s(row), connect=_PROBE_S),
+                timeout=httpx.Timeout(longest_s(row, self._time_factor), connect=_PROBE_S),
             )
         except httpx.HTTPError as error:
             raise FailedError(f"{type(error).__name__} {error}".strip()) from None

@@ -80,6 +80,7 @@ class RanCode(msgspec.Struct, kw_only=True):
     guarantee: str = ""
     launcher: str = ""
     attempts: int = 1
+    time_factor: float = 1.0
 
 
 def _seconds(name: str, value: float) -> float:
@@ -95,8 +96,8 @@ def _content(name: str, data: str) -> bytes:
         raise UserError(f"`files`: the content of {name!r} is not base64") from None
 
 
-def answer(result: Result) -> RanCode:
-    """Return ``result`` in the words of the service."""
+def answer(result: Result, time_factor: float = 1.0) -> RanCode:
+    """Return ``result``, of a program whose limits were stretched, in the words of the service."""
     failed_build = result.compiled is not None and result.compiled.verdict is not Verdict.OK
     status: Status = "Success" if result.verdict is Verdict.OK else "Failed"
     if result.verdict is Verdict.SANDBOX_ERROR:
@@ -116,6 +117,7 @@ def answer(result: Result) -> RanCode:
         guarantee=result.guarantee,
         launcher=result.launcher,
         attempts=result.attempts,
+        time_factor=time_factor,
     )
 
 

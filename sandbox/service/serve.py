@@ -30,7 +30,9 @@ class Settings:
         max_bytes: Longest body of a request.
         token: What clients must bring, or empty.
         backend: Name of the backend, or None for the best there is.
+        image: The image of backend docker; its default if None.
         unsafe: Whether a backend without boundary is agreed to.
+        time_factor: How many times as long limits get (see ``sandbox.calibrate``); None to measure it.
     """
 
     host: str = "127.0.0.1"
@@ -40,7 +42,9 @@ class Settings:
     max_bytes: int = 64 << 20
     token: str = ""
     backend: str | None = None
+    image: str | None = None
     unsafe: bool = False
+    time_factor: float | None = None
 
 
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:
@@ -102,7 +106,13 @@ async def _serve(settings: Settings, listener: socket.socket, ready: Callable[[s
         def capture_signals(self) -> Iterator[None]:
             yield
 
-    async with open_backend(settings.backend, concurrency=settings.slots, unsafe=settings.unsafe) as sandbox:
+    async with open_backend(
+        settings.backend,
+        concurrency=settings.slots,
+        unsafe=settings.unsafe,
+        image=settings.image,
+        time_factor=settings.time_factor,
+    ) as sandbox:
         service = Service(sandbox, slots=settings.slots, queue=settings.queue)
         app = service.app(token=settings.token, max_bytes=settings.max_bytes)
         config = uvicorn.Config(

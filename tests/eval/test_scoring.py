@@ -14,6 +14,7 @@ from eval.presets import PRESETS, CaseRules, Preset, TestRules
 from eval.score import Scorer
 from opencoder.errors import DataError
 from opencoder.records import Outcome, Task
+from sandbox.calibrate import TimedSandbox
 from sandbox.namespace import NamespaceSandbox
 
 SQUARE = "def square(x):\n    return x * x\n"
@@ -72,7 +73,7 @@ CHECK = TestCode(
 
 
 async def judge(
-    sandbox: NamespaceSandbox,
+    sandbox: NamespaceSandbox | TimedSandbox,
     suites: Suites,
     solution: str,
     preset: Preset = DEFAULT,
@@ -87,6 +88,31 @@ async def test_the_reference_passes(sandbox: NamespaceSandbox) -> None:
     assert (outcome.status, outcome.base_status, outcome.plus_status) == ("passed", "passed", "passed")
     assert outcome.backend == "namespace"
     assert outcome.cpu_s > 0
+
+
+SPIN = """
+import time
+def square(x):
+    end = time.process_time() + {}
+    while time.process_time() < end: pass
+    return x * x
+"""
+
+
+async def test_a_slow_machine_gets_more_time_for_each_call(sandbox: NamespaceSandbox) -> None:
+    suites = cases([[1]], [[2]])
+    assert (await judge(sandbox, suites, SPIN.format(1.2), FAST)).status == "timeout"
+    async with TimedSandbox(NamespaceSandbox(), 4.0) as slow:
+        assert (await judge(slow, suites, SPIN.format(1.2), FAST)).status == "passed"
+
+
+async def test_what_the_reference_took_is_not_stretched() -> None:
+    """It was measured on this machine: four times of it is as much as on any other."""
+    suites, reference = cases([[1]], [[2]]), SPIN.format(0.4)
+    rules = replace(FAST, cases=replace(FAST.cases, min_time_limit_s=0.1))
+    async with TimedSandbox(NamespaceSandbox(), 4.0) as slow:
+        assert (await judge(slow, suites, SPIN.format(1.0), rules, reference)).status == "passed"
+        assert (await judge(slow, suites, SPIN.format(3.5), rules, reference)).status == "timeout"
 
 
 async def test_suites_are_judged_apart(sandbox: NamespaceSandbox) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import os
 import shutil
 import signal
 import sys
@@ -163,7 +164,9 @@ class Machine:
         # A fork server's own folder stays while it does; those of its programs go with them.
         below = [child for path in own for child in path.glob("job-*")]
         name = f"{reaper.GROUP_PREFIX}{reaper.owner()}-*"
-        groups = [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{name}/job-*")]
+        # Not by glob, which stumbles over folders that vanish meanwhile.
+        walked = (Path(folder) for folder, _, _ in os.walk("/sys/fs/cgroup"))
+        groups = [str(path) for path in walked if path.match(f"{name}/job-*")]
         return cls(
             disk_bytes=shutil.disk_usage(temporary).used,
             interpreter=hashlib.sha256(Path(sys.executable).resolve().read_bytes()).hexdigest(),

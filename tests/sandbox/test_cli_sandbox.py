@@ -55,10 +55,43 @@ def test_run_takes_limits_files_and_the_language(tmp_path):
     assert (row["verdict"], row["files"]) == ("timeout", {"a": "eA=="})
 
 
+SPIN = "import time\nwhile time.process_time() < 0.7: pass"
+
+
+def test_a_time_factor_stretches_limits_and_is_told(tmp_path):
+    (tmp_path / "spin.py").write_text(SPIN)
+    words = ("run", "spin.py", "--wall-s", "20", "--cpu-s", "0.3", "--backend", "namespace", "--json")
+    for factor, verdict in (("1", "timeout"), ("8.5", "ok")):
+        row = json.loads(sandbox(*words, "--time-factor", factor, cwd=tmp_path).stdout)
+        assert (row["verdict"], row["time_factor"]) == (verdict, float(factor))
+    assert json.loads(sandbox(*words, cwd=tmp_path).stdout)["time_factor"] >= 1
+
+
+def test_batch_tells_the_time_factor_in_every_row(tmp_path):
+    row = {"language": "python", "program": SPIN, "limits": {"wall_s": 20, "cpu_s": 0.3}}
+    write_jsonl(tmp_path / "in.jsonl", [{"id": "a", **row}, {"id": "b", **row}])
+    words = ("batch", tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl", "--backend", "namespace")
+    done = sandbox(*words, "--time-factor", "8")
+    assert done.returncode == 0, done.stderr
+    rows = read_jsonl(tmp_path / "out.jsonl")
+    assert [(row["verdict"], row["time_factor"]) for row in rows] == [("ok", 8.0)] * 2
+    refused = sandbox(*words, "--endpoint", "http://127.0.0.1:9", "--time-factor", "2")
+    assert refused.returncode == 2
+    assert "give it to the endpoints" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (("program.txt",), "the suffix tells no language"),
+        (("program.txt", "--language", "python", "--time-factor", "0.5"), "--time-factor is '0.5'; use auto"),
+        (("program.txt", "--language", "python", "--time-factor", "fast"), "--time-factor is 'fast'"),
+        (("program.txt", "--language", "python", "--image", "cobol"), "no sandbox image is called 'cobol'"),
+        (
+            ("program.txt", "--language", "python", "--image", "data", "--backend", "namespace"),
+            "--image is for backend docker, not namespace",
+        ),
         (("program.txt", "--language", "cobol", "--backend", "namespace"), "unknown language 'cobol'"),
         (("missing.py",), "no such file"),
         (("program.txt", "--language", "python", "--wall-s", "0"), "wrong limit"),
@@ -131,6 +164,7 @@ def test_doctor_tells_every_guarantee():
     report = json.loads(done.stdout)
     assert report["backend"] == "namespace"
     assert report["guarantee"] in ("full", "reduced")
+    assert report["time_factor"] >= 1
     assert len(report["guarantees"]) >= 13
     for finding in report["guarantees"].values():
         assert finding.keys() == {"holds", "how"}

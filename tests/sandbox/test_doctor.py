@@ -26,6 +26,8 @@ async def test_all_guarantees_hold_behind_namespaces():
     assert set(report.guarantees) == NAMES
     assert report.backend == "namespace"
     assert "holds  network" in report.text()
+    assert report.time_factor >= 1
+    assert f"time factor {report.time_factor:g}\n" in report.text()
     assert "OPENCODER_DOCTOR_SECRET" not in os.environ
 
 

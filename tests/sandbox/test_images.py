@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from opencoder.errors import DependencyError, InfraError, UserError
+from sandbox.backends import check_backend
 from sandbox.images import (
     build,
     build_image,
@@ -123,6 +124,21 @@ def test_guard_stands_alone() -> None:
             foreign = [name for name in modules if name.partition(".")[0] not in sys.stdlib_module_names]
             allowed = {"numpy"}  # inside a function, for programs that bring arrays
             assert set(foreign) <= allowed, f"{path.name}:{node.lineno}"
+
+
+def test_an_image_is_of_the_docker_backend() -> None:
+    with pytest.raises(UserError, match="--image is for backend docker, not namespace"):
+        check_backend("namespace", unsafe=False, image="data")
+    with pytest.raises(UserError, match="no sandbox image is called 'cobol'"):
+        check_backend(None, unsafe=False, image="cobol")
+    check_backend(None, unsafe=False, image="data")
+
+
+def test_the_data_image_shares_its_first_layers_with_the_python_image() -> None:
+    text = recipe.dockerfile("data").decode()
+    begin = text[text.index("ARG BASE") : text.index("# A layer of its own")]
+    assert "apt-get install" in begin
+    assert begin in recipe.dockerfile("python").decode()
 
 
 def test_no_daemon_is_one_line_with_a_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

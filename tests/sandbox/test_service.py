@@ -179,6 +179,7 @@ def test_health_languages_metrics_and_description(service: httpx.Client) -> None
     health = service.get("/health").json()
     assert (health["status"], health["slots"], health["free"]) == ("ok", 2, 2)
     assert (health["backend"], health["guarantee"]) == ("namespace", "full")
+    assert health["time_factor"] >= 1
     assert "python" in service.get("/languages").json()["languages"]
     metrics = service.get("/metrics").text
     name = 'opencoder_sandbox_programs_total{language="python",verdict="ok"}'
@@ -189,6 +190,17 @@ def test_health_languages_metrics_and_description(service: httpx.Client) -> None
     names = ("run_code", "run_batch", "languages", "health", "metrics", "openapi.json")
     assert set(described["paths"]) == {f"/{name}" for name in names}
     assert described["components"]["schemas"]["RunCode"]["required"] == ["code", "language"]
+
+
+def test_a_service_on_a_slow_machine_gives_more_time(tmp_path: Path) -> None:
+    code = "import time\nwhile time.process_time() < 0.7: pass"
+    with serving("--time-factor", "20") as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+        assert client.get("/health").json()["time_factor"] == 20.0
+        answer = run_code(client, code=code, language="python", run_timeout=0.3)
+        assert (answer["verdict"], answer["time_factor"]) == ("ok", 20.0)
+        row = {"id": "a", "language": "python", "program": code, "limits": {"wall_s": 0.3}}
+        streamed = client.post("/run_batch", json=row).json()
+        assert (streamed["verdict"], streamed["time_factor"]) == ("ok", 20.0)
 
 
 def test_pages_and_foreign_names_are_refused(service: httpx.Client) -> None:
