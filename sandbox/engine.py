@@ -27,7 +27,7 @@ _PYTHON = ["python3", "-I", "-S", "-c"]
 AGENT_FOLDER = "/run/opencoder"
 AGENT_SOCKET = "agent"
 # What the agent needs to make namespaces, to take the programs' users, and to end and read what is theirs.
-_AGENT_CAPABILITIES = ["SYS_ADMIN", "SETUID", "SETGID", "KILL", "DAC_OVERRIDE"]
+_AGENT_CAPABILITIES = ["SYS_ADMIN", "SYS_CHROOT", "SETUID", "SETGID", "KILL", "DAC_OVERRIDE"]
 _AGENT_FILES = 16384
 _CONFLICT = 409
 # What the warden and its folders need.

@@ -59,7 +59,8 @@ class ForkedPrograms:
         """
         job = encode_job(program)
         payload, compiled = program.payload, None
-        if language(program.language).compile is not None:
+        row = language(program.language)
+        if row.compile is not None:
             build = await self._builds.get(program)
             if build.result.verdict is not Verdict.OK:
                 return Finished(replace(build.result, compiled=build.result))
@@ -71,6 +72,7 @@ class ForkedPrograms:
             payload=payload,
             stdin=program.stdin,
             collect=bool(program.fetch),
+            warm=row.run is None,
             compiled=compiled,
         )
         return await self._server.start(order)

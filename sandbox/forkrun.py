@@ -30,6 +30,7 @@ class Order:
         payload: What its role reads; for a compiled program, the artefact of its compiler.
         stdin: The standard input.
         collect: Whether there are files to be fetched in the end.
+        warm: Whether a fork of the warm interpreter runs it, and no command.
         compiled: What became of its compiler, for the result.
     """
 
@@ -40,6 +41,7 @@ class Order:
     payload: bytes = b""
     stdin: bytes = b""
     collect: bool = False
+    warm: bool = False
     compiled: Result | None = None
 
 
@@ -130,6 +132,7 @@ class ForkRun:
             "phase": order.phase,
             "limits": limit_table(order.limits),
             "collect": order.collect,
+            "warm": order.warm,
         }
         try:
             await self._server.tell(

@@ -10,6 +10,8 @@ from . import kernel, rootfs, seccomp
 
 _FILTER = seccomp.bpf()
 _SCRATCH = sorted({f"{rootfs.HOME}/{name}" for name in rootfs.WRITABLE.values()})
+_SCRATCH_FLAGS = kernel.MS_NOSUID | kernel.MS_NODEV
+_LEAST_KB, _LEAST_INODES = 64, 16
 _FIRST_UID, _NUM_UIDS = 2_000_000, 60_000
 
 
@@ -27,16 +29,18 @@ def uid_range() -> range:
 def clone_as(uid: int, gid: int) -> int:
     """Fork into fresh namespaces owned by host user ``uid``; returns 0 in the child, its pid in the parent.
 
+    The child's parent is the parent of this process.
+
     Raises:
         OSError: The kernel refuses that.
     """
     if os.geteuid() != 0:
-        return kernel.clone(kernel.NAMESPACES)
+        return kernel.clone(kernel.NAMESPACES | kernel.CLONE_PARENT)
     os.setegid(gid)
     os.seteuid(uid)
     pid = -1
     try:
-        pid = kernel.clone(kernel.NAMESPACES)
+        pid = kernel.clone(kernel.NAMESPACES | kernel.CLONE_PARENT)
     finally:
         if pid != 0:
             os.seteuid(0)
@@ -55,29 +59,31 @@ def map_user(uid: int, gid: int) -> None:
     kernel.write_file("/proc/self/setgroups", "deny")
     kernel.write_file("/proc/self/uid_map", f"{rootfs.UID} {uid} 1")
     kernel.write_file("/proc/self/gid_map", f"{rootfs.UID} {gid} 1")
-    os.setresgid(rootfs.UID, rootfs.UID, rootfs.UID)
-    os.setresuid(rootfs.UID, rootfs.UID, rootfs.UID)
+    become_user()
     kernel.set_dumpable(False)  # nobody but this process looks into it
 
 
-def mount_private(limits: dict[str, Any]) -> None:
-    """Mount what is the program's own: its writable file system and a /proc of its namespace.
+def become_user() -> None:
+    """Take the program's ids, in a user namespace that maps them."""
+    os.setresgid(rootfs.UID, rootfs.UID, rootfs.UID)
+    os.setresuid(rootfs.UID, rootfs.UID, rootfs.UID)
 
-    Args:
-        limits: ``disk_mb`` and ``inodes`` of the one writable file system.
-    """
-    mount_scratch(limits)
-    kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+
+def mount_private() -> None:
+    """Mount what is a program's own: its writable file system, still tiny, and a /proc of its namespace."""
+    options = f"size={_LEAST_KB}k,nr_inodes={_LEAST_INODES},mode=755"
+    kernel.mount("tmpfs", rootfs.HOME, "tmpfs", _SCRATCH_FLAGS, options)
+    make_scratch()
+    kernel.mount("proc", "/proc", "proc", _SCRATCH_FLAGS | kernel.MS_NOEXEC)
     kernel.loopback_up()
 
 
-def mount_scratch(limits: dict[str, Any]) -> None:
-    """Mount the program's writable file system and make its folders."""
+def size_scratch(limits: dict[str, Any]) -> None:
+    """Let the program's writable file system have ``disk_mb`` and ``inodes``."""
     # To the kernel, 0 means no cap; and the folders and the program's own file need some room.
-    size_kb, inodes = max(int(limits["disk_mb"]) << 10, 64), max(int(limits["inodes"]), 16)
-    options = f"size={size_kb}k,nr_inodes={inodes},mode=755"
-    kernel.mount("tmpfs", rootfs.HOME, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
-    make_scratch()
+    size_kb = max(int(limits["disk_mb"]) << 10, _LEAST_KB)
+    options = f"size={size_kb}k,nr_inodes={max(int(limits['inodes']), _LEAST_INODES)}"
+    kernel.mount("none", rootfs.HOME, None, kernel.MS_REMOUNT | _SCRATCH_FLAGS, options)
 
 
 def make_scratch() -> None:

@@ -8,10 +8,11 @@ import signal
 import socket
 import sys
 
-from . import cgroups, kernel, preload, warm
+from . import cgroups, kernel
 from .agent import Agent
-from .host_agent import enter_root, probe
-from .oneshot import PACKAGES, ROOT
+from .host_agent import OWN_NAMESPACES, enter_root
+from .oneshot import PACKAGES
+from .spawner import Spawner
 
 _GROUP = "opencoder"
 _STAGING = "/mnt"
@@ -23,20 +24,18 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     kernel.set_dumpable(False)
     os.umask(0o022)
-    sys.path[:] = [*(entry for entry in sys.path if entry != ROOT), PACKAGES]
-    warm.preload()
-    left_out = preload.preload()
     control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     control.connect(sys.argv[1])
     try:
-        cgroups.make_writable()
+        cgroups.make_writable()  # which a process may stand in the way of
+        spawner = Spawner(PACKAGES, sys.argv[2:])
         groups, note = cgroups.try_open(_GROUP)
-        enter_root({"staging": _STAGING, "shown": [], "hidden": [], "packages": {}, "guard": ROOT})
-        probe()
+        enter_root({"staging": _STAGING, "shown": [], "hidden": [], "packages": {}})
+        left_out = spawner.join(OWN_NAMESPACES)
+        spawner.prove()
     except OSError as error:
         control.send(json.dumps({"ready": False, "error": str(error)}).encode())
         return
     note = "; ".join(part for part in (note, left_out) if part)
     control.send(json.dumps({"ready": True, "capped": groups is not None, "note": note}).encode())
-    warm.settle()
-    Agent(control, cgroups=groups).serve()
+    Agent(control, cgroups=groups, spawner=spawner).serve()

@@ -8,14 +8,12 @@ import _socket
 import ctypes
 import fcntl
 import os
-import platform
-import random
 import signal
 import struct
 import sys
-import threading
 from collections.abc import Callable
 
+CLONE_PARENT = 0x00008000
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
 CLONE_NEWUTS = 0x04000000
@@ -40,19 +38,25 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_SECCOMP = 22
 _PR_CAPBSET_DROP = 24
+_PR_GET_TID_ADDRESS = 40
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _SECCOMP_MODE_FILTER = 2
 _LAST_CAPABILITY = 63
 _SIGCHLD = 17
+_CLONE_CHILD_CLEARTID = 0x00200000
+_CLONE_CHILD_SETTID = 0x01000000
 _IFF_UP = 0x1
 _SIOCSIFFLAGS = 0x8914
 _LOOPBACK_UP = struct.pack("16sh14x", b"lo", _IFF_UP)
 
+HIGHEST_FD = 1 << 16
+"""More descriptors than any process of ours has open."""
+
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _CLONE = {"x86_64": 56, "aarch64": 220}
 
-MACHINE = platform.machine()
+MACHINE = os.uname().machine
 _libc = ctypes.CDLL(None, use_errno=True)
 # PyDLL keeps the interpreter lock during the call, which a fork of the interpreter needs.
 _locked = ctypes.PyDLL(None, use_errno=True)
@@ -88,20 +92,34 @@ def unshare(flags: int) -> None:
     _check(_libc.unshare(flags), f"unshare {flags:#x}")
 
 
+def setns(fd: int, kind: int) -> None:
+    """Move this process into a namespace; ``kind`` is its flag, or 0 for whatever ``fd`` is."""
+    _check(_libc.setns(fd, kind), f"setns {kind:#x}")
+
+
+def _tid_address() -> int | None:
+    """Return where the C library keeps the id of its main thread; None where the kernel does not tell."""
+    address = ctypes.c_ulong()
+    failed = _libc.prctl(_PR_GET_TID_ADDRESS, ctypes.addressof(address), 0, 0, 0)
+    return None if failed else address.value
+
+
+_TID = _tid_address()
+_TID_FLAGS = _CLONE_CHILD_SETTID | _CLONE_CHILD_CLEARTID if _TID else 0
+
+
 def clone(flags: int) -> int:
-    """Fork into new namespaces; returns 0 in the child, its pid in the parent. For one-threaded interpreters.
+    """Fork with flags; returns 0 in the child, its pid in the parent. For one-threaded interpreters.
 
     ``os.fork`` cannot take flags, and its hooks in the child (locks, thread tables) touch some 200 pages that
     the kernel must copy then: as much work as all of the fork. With one thread there is nothing for them to
-    do; what a child that goes on to run programs does need is in :func:`settle_child`.
+    do; what a child that goes on to run programs does need is in :func:`settle_child`. The C library's own
+    fork would besides tell it its thread's new id, by which some of its locks know their owner.
     """
-    pid = int(_locked.syscall(_CLONE[MACHINE], ctypes.c_ulong(flags | _SIGCHLD), None, None, None, None))
-    return _check(pid, f"clone {flags:#x}")
-
-
-def fork() -> int:
-    """Fork without the interpreter's hooks, as :func:`clone` does; those of C libraries run."""
-    return _check(int(_locked.fork()), "fork")
+    tid = ctypes.c_void_p(_TID)
+    last = (tid, None) if MACHINE == "x86_64" else (None, tid)  # the architectures differ in their order
+    word = ctypes.c_ulong(flags | _TID_FLAGS | _SIGCHLD)
+    return _check(int(_locked.syscall(_CLONE[MACHINE], word, None, None, *last)), f"clone {flags:#x}")
 
 
 def settle_child() -> None:
@@ -110,10 +128,12 @@ def settle_child() -> None:
     The state of numpy's old functions is seeded when it is loaded; if that was before the fork, all programs
     would draw the same. A number of 32 bits does; a seed of numpy's own choice takes four times as long.
     """
-    random.seed()
+    if (module := sys.modules.get("random")) is not None:
+        module.seed()
     if (numbers := sys.modules.get("numpy.random")) is not None:
         numbers.seed(int.from_bytes(os.urandom(4), "little"))
-    threading.main_thread()._set_native_id()  # type: ignore[attr-defined]
+    if (module := sys.modules.get("threading")) is not None:
+        module.main_thread()._set_native_id()
 
 
 def _prctl(option: int, value: int, what: str) -> None:

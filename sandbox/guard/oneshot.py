@@ -17,7 +17,8 @@ import sys
 from typing import Any
 
 from . import boundary, cgroups, descendants, kernel, preload, program, warm, wire
-from .warden import Warden, reap_namespace, write_files
+from .files import write_files
+from .warden import Warden, reap_namespace
 
 # Where Debian keeps the packages of its own interpreter.
 PACKAGES = "/usr/lib/python3/dist-packages"

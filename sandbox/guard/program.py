@@ -73,7 +73,7 @@ def prepare(job: dict[str, Any], fds: dict[str, int], seal: Callable[[], None]) 
     for fd in kept:
         os.closerange(low, fd)
         low = fd + 1
-    os.closerange(low, 1 << 16)
+    os.closerange(low, kernel.HIGHEST_FD)
     kernel.write_file("/proc/self/oom_score_adj", "1000")  # the kernel ends the program before the warden
     os.chdir(f"{job['home']}/work")
     os.umask(0o022)

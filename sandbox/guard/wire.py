@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import array
+import socket
 import struct
 
 HEADER = struct.Struct("<cI")
@@ -66,3 +68,20 @@ class Frames:
             at = end
         del self._buffer[:at]
         return out
+
+
+def receive_fds(packets: socket.socket, size: int, num: int, flags: int = 0) -> tuple[bytes, list[int]]:
+    """Return the next message of a packet socket, at most ``size`` bytes and ``num`` descriptors of it.
+
+    ``socket.recv_fds`` loses its flags.
+
+    Raises:
+        BlockingIOError: There is none yet, and the flags or the socket say not to wait.
+    """
+    fds = array.array("i")
+    room = socket.CMSG_LEN(num * fds.itemsize)
+    data, notes, _, _ = packets.recvmsg(size, room, flags | socket.MSG_CMSG_CLOEXEC)
+    for level, kind, content in notes:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
+    return data, fds.tolist()

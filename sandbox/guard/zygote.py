@@ -14,16 +14,21 @@ import select
 import signal
 import socket
 import sys
+import time
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from . import boundary, confine, descendants, identity, kernel, program, warm
 from .active import FDS, StatusLink
 from .cgroups import Cgroups, Group, Usage, try_open
-from .warden import Warden, write_files
+from .files import write_files
+from .warden import Warden
 from .watch import Watch
 
 _MAX_MESSAGE = 1 << 16
+# How long wardens may take to end their programs once the supervisor has gone.
+_LAST_S = 5.0
+_PAUSE_S = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,12 @@ class Zygote:
                 self._reap()
             if self._control.fileno() in ready and not self._command():
                 break
+        # Wardens end their programs when the supervisor has gone. Were they killed, and this process after
+        # them, programs would be left to nobody.
+        last = time.monotonic() + _LAST_S
+        while self._jobs and time.monotonic() < last:
+            self._reap()
+            time.sleep(_PAUSE_S)
         for pid in self._jobs:
             os.kill(pid, signal.SIGKILL)
         while self._jobs:
