@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import tempfile
 from pathlib import Path
 
 from opencoder.errors import DependencyError, InfraError
@@ -42,7 +41,7 @@ class ContainerLauncher:
 
     async def launch(self) -> Ready:
         """Start the container (see :class:`sandbox.launcher.Launcher`)."""
-        self._staging = Path(tempfile.mkdtemp(prefix=f"{reaper.FOLDER_PREFIX}{reaper.owner()}-"))
+        self._staging = reaper.new_folder()
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         control: socket.socket | None = None
         try:

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import sysconfig
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -151,7 +150,7 @@ class HostLauncher:
     async def launch(self) -> Ready:
         """Start the agent (see :class:`Launcher`)."""
         control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._staging = Path(tempfile.mkdtemp(prefix=f"{reaper.FOLDER_PREFIX}{reaper.owner()}-"))
+        self._staging = reaper.new_folder()
         self._group = f"{reaper.GROUP_PREFIX}{reaper.owner()}-{os.urandom(4).hex()}"
         parent = str(Path(__file__).parent)
         config = {

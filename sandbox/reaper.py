@@ -39,6 +39,21 @@ def owner() -> str:
     return f"{os.getpid()}-{process.started if process else 0}-{_namespace()}"
 
 
+def new_folder() -> Path:
+    """Make a temporary folder that bears this owner.
+
+    Raises:
+        DependencyError: There is no place for one.
+    """
+    try:
+        return Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{owner()}-"))
+    except OSError as error:
+        raise DependencyError(
+            f"no temporary folder can be made: {error}",
+            repair="export TMPDIR=FOLDER",
+        ) from None
+
+
 def is_dead(name: str) -> bool:
     """Tell whether the owner (see :func:`owner`) has ended; False when it cannot be told."""
     match = _OWNER.fullmatch(name)

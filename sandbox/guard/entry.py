@@ -34,7 +34,7 @@ class Given:
     def __init__(self, fds: list[int], phase: str, limits: dict[str, Any], *, capped: bool) -> None:
         first, last = len(NAMESPACES), len(NAMESPACES) + len(JOB)
         self.namespaces = fds[:first]
-        self.job = dict(zip(JOB, fds[first:last], strict=False))
+        self.job: dict[str, int] = dict(zip(JOB, fds[first:last], strict=False))
         self.groups = fds[last:]
         self.phase = phase
         self.limits = limits

@@ -154,4 +154,7 @@ def main() -> None:
         from . import warm
 
         warm.settle()
-    nursery.serve()
+    try:
+        nursery.serve()
+    except BrokenPipeError:
+        pass  # the agent has gone

@@ -209,8 +209,11 @@ class Spawner:
         while (made := self.take()) is None:
             self._await_good()
         self.launch(made, _PROBE_KEY[1], entry.PROBE, _PROBE_LIMITS, capped=True, warm=True)
-        while not any(key == _PROBE_KEY for _, key, _ in self._await_good()):
-            pass
+        ended: dict[Key, Any] = {}
+        while _PROBE_KEY not in ended:
+            ended.update((key, value) for _, key, value in self._await_good())
+        if ended[_PROBE_KEY][0] != 0:
+            raise OSError(f"a process behind a boundary ended with wait status {ended[_PROBE_KEY][0]}")
         self.kill(made.key)
         while not self._await_good():
             pass

@@ -1,0 +1,3 @@
+"""Building of code corpora: reading, deduplication, signals, filter rules, reports."""
+
+__distribution__ = "opencoder"
