@@ -30,6 +30,7 @@ class Order:
         payload: What its role reads; for a compiled program, the artefact of its compiler.
         stdin: The standard input.
         collect: Whether there are files to be fetched in the end.
+        patience_s: Seconds that the agent may take to end it, once it has been told to.
         warm: Whether a fork of the warm interpreter runs it, and no command.
         compiled: What became of its compiler, for the result.
     """
@@ -41,6 +42,7 @@ class Order:
     payload: bytes = b""
     stdin: bytes = b""
     collect: bool = False
+    patience_s: float = GRACE_S
     warm: bool = False
     compiled: Result | None = None
 
@@ -188,7 +190,7 @@ class ForkRun:
     def _too_late(self) -> None:
         """The agent missed its own deadline: have it end everything of the program, or else end the agent."""
         self._server.kill(self._number)
-        self._deadline = self._loop.call_later(GRACE_S, self._server.give_up)
+        self._deadline = self._loop.call_later(self._order.patience_s, self._server.give_up)
 
     def finish(self, counted: dict[str, Any]) -> None:
         """Take the agent's last word: no process of the program is left."""

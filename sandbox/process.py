@@ -25,6 +25,11 @@ from sandbox.launcher import HostLauncher, python_for_all
 _COUNTS = ("cpu_s", "memory_bytes", "oom_kills", "pids_hits")
 
 
+# Without a PID namespace, hundreds of processes have to be found and ended one by one; were the agent killed
+# meanwhile, they would be left to nobody.
+_PATIENCE_S = 30.0
+
+
 class ProcessSandbox:
     """Programs as children of this process, with its user's rights. No boundary at all.
 
@@ -76,6 +81,7 @@ class ProcessSandbox:
         order = Order(
             job=encode_job(program, home=str(home)),
             limits=program.limits,
+            patience_s=_PATIENCE_S,
             deadline_s=wall_deadline_s(program),
             payload=program.payload,
             stdin=program.stdin,

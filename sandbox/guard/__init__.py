@@ -5,10 +5,11 @@ Standard library only, and relative imports only: the same files run from this p
 
 Processes, from the outside in::
 
-    supervisor          sandbox.forkserver: trusted, holds expected values and verdicts
-    └── agent           one per sandbox, warm interpreter; limits, kills, reports; keeps no job's data
-        └── holder      PID 1 of one program's namespaces
-            └── program no capability, system-call filter; nobody trusts it
+    supervisor           sandbox.forkserver: trusted, holds expected values and verdicts
+    └── agent            one per sandbox; limits, kills, reports; keeps no job's data and forks no program
+        ├── nurseries    interpreters that only fork, on the agent's word (``spawner`` is its end)
+        ├── holder       PID 1 of one program's namespaces, made ahead
+        └── program      no capability, system-call filter; nobody trusts it (``entry`` leads it in)
 
 Where the agent may not make namespaces, a ``warden`` stands for it: one per program, as PID 1 of a one-use
 container (``oneshot``) or, with no boundary at all, as a child of the ``zygote``.
