@@ -8,8 +8,8 @@ The first of these that gives one answer decides:
 3. where an extension is shared: the interpreter of the ``#!`` line, linguist's rules on the content, an XML
    declaration, and last the language that ``FALLBACK`` names, else the one whose main extension it is, else
    the one that upstream takes, else the first by name. An extension that linguist calls generic (``.sol``,
-   ``.1``) needs a rule that holds; without one the answer is ``unknown``;
-4. where there is no known extension: the interpreter of the ``#!`` line, then an XML declaration.
+   ``.1``) needs a rule that holds;
+4. where nothing is known by then: the interpreter of the ``#!`` line, then an XML declaration.
 """
 
 from __future__ import annotations
@@ -34,31 +34,39 @@ def detect(filename: str, head: bytes | str = b"") -> Detected:
         head: The start of its content; 16 KiB are enough. Invalid UTF-8 and NULs do no harm.
     """
     table = load_table()
-    base = filename.replace("\\", "/").rpartition("/")[2]
+    key, candidates = _candidates(table, filename.replace("\\", "/").rpartition("/")[2])
+    generic = key.lower() in table.generic
+    if len(candidates) == 1 and not generic:
+        # The usual case, in which the content need not be looked at.
+        return table.languages[candidates[0]].detected
     text = readable(head)
-    name = _by_name(table, base, text) or _by_content(table, text)
-    return table.languages[name].detected if name in table.languages else UNKNOWN
+    if generic:
+        name = disambiguate(key, text, candidates)
+    else:
+        name = _one_of(table, key, candidates, text) if candidates else None
+    name = name or _by_content(table, text)
+    return table.languages[name].detected if name else UNKNOWN
 
 
-def _by_name(table: Table, base: str, text: str) -> str | None:
-    """Return the language that the name of a file stands for, ``unknown`` if no content can help, or None."""
-    if found := table.by_filename.get(base):
-        return _one_of(table, base, found, text)
-    for extension in _extensions(base):
-        found = (
-            _BESIDES_TABLE.get(extension)
-            or table.by_extension.get(extension)
-            or table.by_folded_extension.get(extension.lower())
-        )
-        if found is None:
-            continue
-        if extension.lower() in table.generic:
-            return disambiguate(extension, text, found) or UNKNOWN.language
-        return _one_of(table, extension, found, text)
-    for ending in _TEMPLATE_ENDINGS:
-        if base.lower().endswith(ending) and len(base) > len(ending):
-            return _by_name(table, base[: -len(ending)], text)
-    return None
+def _candidates(table: Table, base: str) -> tuple[str, tuple[str, ...]]:
+    """Return the part of a file's name that the table knows, whole name or extension, and its languages."""
+    # A template may be one of a template; more levels are nobody's file.
+    for _ in range(3):
+        if found := table.by_filename.get(base):
+            return base, found
+        for extension in _extensions(base):
+            found = (
+                _BESIDES_TABLE.get(extension)
+                or table.by_extension.get(extension)
+                or table.by_folded_extension.get(extension.lower())
+            )
+            if found:
+                return extension, found
+        ending = next((item for item in _TEMPLATE_ENDINGS if base.lower().endswith(item)), None)
+        if ending is None:
+            break
+        base = base[: -len(ending)]
+    return "", ()
 
 
 def _extensions(base: str) -> list[str]:
@@ -69,8 +77,6 @@ def _extensions(base: str) -> list[str]:
 
 def _one_of(table: Table, key: str, candidates: tuple[str, ...], text: str) -> str:
     """Return which of ``candidates``, the languages that share the extension or name ``key``, it is."""
-    if len(candidates) == 1:
-        return candidates[0]
     named = [name for name in _by_shebang(table, text) if name in candidates]
     if len(named) == 1:
         return named[0]
@@ -93,8 +99,8 @@ def _fallback(table: Table, key: str, candidates: tuple[str, ...]) -> str:
     return upstream if upstream in candidates else min(candidates)
 
 
-def _by_content(table: Table, text: str) -> str:
-    """Return the language of a file whose name says nothing, or ``unknown``."""
+def _by_content(table: Table, text: str) -> str | None:
+    """Return the language of a file whose name says nothing, or None."""
     found = _by_shebang(table, text)
     if len(found) > 1:
         program = shebang.interpreter(text) or ""
@@ -102,7 +108,7 @@ def _by_content(table: Table, text: str) -> str:
         return chosen if chosen in found else found[0]
     if found:
         return found[0]
-    return "xml" if _is_xml(text) else UNKNOWN.language
+    return "xml" if _is_xml(text) else None
 
 
 def _by_shebang(table: Table, text: str) -> tuple[str, ...]:

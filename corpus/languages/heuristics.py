@@ -16,7 +16,6 @@ HEAD_CHARS = 16_384
 _LINES = 1_000
 _LINE_CHARS = 500
 _RUN_CHARS = 40
-_LONG_LINE = re.compile(rf"([^\n]{{{_LINE_CHARS}}})[^\n]+")
 _LONG_RUN = re.compile(rf"(\s{{{_RUN_CHARS}}})\s+")
 
 
@@ -40,8 +39,8 @@ def readable(head: bytes | str) -> str:
     # Bytes: a character has at most four.
     text = head[: 4 * HEAD_CHARS].decode("utf-8", "replace") if isinstance(head, bytes) else head[:HEAD_CHARS]
     text = text[:HEAD_CHARS].removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    text = _LONG_RUN.sub(r"\1", _LONG_LINE.sub(r"\1", text))
-    return "\n".join(text.split("\n", _LINES)[:_LINES])
+    lines = _LONG_RUN.sub(r"\1", text).split("\n", _LINES)[:_LINES]
+    return "\n".join([line[:_LINE_CHARS] for line in lines])
 
 
 def disambiguate(extension: str, text: str, candidates: Collection[str]) -> str | None:

@@ -41,6 +41,7 @@ CONTENTS = [
     ("Token.sol", "pragma solidity ^0.8.0;\ncontract Token {}\n", "solidity"),
     ("board.sol", "%FSLAX24Y24*%\n%MOIN*%\nG04 mask*\nD10*\nM02*\n", "gerber image"),
     ("board.sol", "nothing that anyone knows\n", "unknown"),
+    ("board.sol", "#!/bin/sh\nls\n", "shell"),
     ("player.gd", "extends Node2D\n\nfunc _ready():\n\tpass\n", "gdscript"),
     ("init.gd", 'DeclareOperation( "Size", [ IsObject ] );\nInstallMethod( Size );\n', "gap"),
     ("site.pp", "class apache {\n  package { 'httpd':\n    ensure => installed,\n  }\n}\n", "puppet"),
@@ -91,6 +92,8 @@ NAMES = {
     ".": "unknown",
     "": "unknown",
     ".in": "unknown",
+    "a.py.in.dist": "python",
+    ".in" * 5000: "unknown",
 }
 SHEBANGS = {
     "#!/bin/sh": "shell",
