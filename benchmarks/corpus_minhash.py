@@ -1,4 +1,4 @@
-"""MinHash speed against datasketch 2.0, alternating in one run: bytes of a file to 16 band keys of 2048 lanes.
+"""MinHash speed against datasketch 2.0, alternating in one run: bytes of a file to 16 keys of 2048 lanes.
 
     .venv/bin/python benchmarks/corpus_minhash.py --files 30 --rounds 3
 

@@ -13,17 +13,18 @@ estimate: 1 for copies of what was kept.
 
 from __future__ import annotations
 
-import hashlib
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from corpus.catalog import Catalog
 from corpus.clusters import find_clusters, keep_best
 from corpus.exact import find_copies, known
 from corpus.minhash import BandHasher
@@ -32,7 +33,7 @@ from corpus.read import Document, read_documents
 from corpus.shingles import jaccard
 from corpus.spool import Spool
 from opencoder.errors import DataError
-from opencoder.files import make_folder
+from opencoder.files import make_folder, writing_to
 from opencoder.log import logger
 
 if TYPE_CHECKING:
@@ -92,47 +93,6 @@ class Summary:
     profile: str
 
 
-@dataclass(slots=True)
-class Corpus:
-    """What is remembered of each document, in one order: that of reading, then that of ids."""
-
-    ids: list[str] = field(default_factory=list)
-    paths: list[str | None] = field(default_factory=list)
-    repos: list[str | None] = field(default_factory=list)
-    stars: list[int | None] = field(default_factory=list)
-    times: list[int | None] = field(default_factory=list)
-    digests: bytearray = field(default_factory=bytearray)
-    places: list[int] = field(default_factory=list)
-    """Number of each document's content in the spool."""
-
-    def add(self, document: Document) -> None:
-        """Take in the next document."""
-        self.places.append(len(self.ids))
-        self.ids.append(document.id)
-        self.paths.append(document.path)
-        self.repos.append(document.repo)
-        self.stars.append(document.stars)
-        self.times.append(document.commit_time)
-        self.digests += hashlib.sha256(document.content).digest()
-
-    def by_id(self) -> Corpus:
-        """Return the same documents in the order of their ids."""
-        order = sorted(range(len(self.ids)), key=self.ids.__getitem__)
-        return Corpus(
-            ids=[self.ids[i] for i in order],
-            paths=[self.paths[i] for i in order],
-            repos=[self.repos[i] for i in order],
-            stars=[self.stars[i] for i in order],
-            times=[self.times[i] for i in order],
-            digests=bytearray(b"".join(self.digest(i) for i in order)),
-            places=[self.places[i] for i in order],
-        )
-
-    def digest(self, number: int) -> bytes:
-        """Return the SHA-256 of a document."""
-        return bytes(self.digests[32 * number : 32 * number + 32])
-
-
 def deduplicate(settings: Settings) -> Summary:
     """Deduplicate a corpus and write ``kept.parquet`` and ``dropped.parquet`` to the output folder.
 
@@ -141,16 +101,18 @@ def deduplicate(settings: Settings) -> Summary:
         DependencyError: The disk is full.
     """
     out = make_folder(settings.out)
-    with tempfile.TemporaryDirectory(prefix=".dedup-", dir=out) as name:
+    with writing_to(out):
+        temporary = tempfile.TemporaryDirectory(prefix=".dedup-", dir=out)
+    with temporary as name:
         folder = Path(name)
         with Spool(folder / "contents") as spool:
             documents = read_documents(settings.source, skip=out)
-            corpus = _take_in(islice(documents, settings.limit), spool)
-            return _Run(settings, corpus, spool, folder).go()
+            catalog = _take_in(islice(documents, settings.limit), spool)
+            return _Run(settings, catalog, spool, folder).go()
 
 
-def _take_in(documents: Iterable[Document], spool: Spool) -> Corpus:
-    corpus, seen = Corpus(), set[str]()
+def _take_in(documents: Iterable[Document], spool: Spool) -> Catalog:
+    catalog, seen = Catalog(), set[str]()
     for document in documents:
         if document.id in seen:
             raise DataError(
@@ -159,26 +121,26 @@ def _take_in(documents: Iterable[Document], spool: Spool) -> Corpus:
                 line=document.line,
             )
         seen.add(document.id)
-        corpus.add(document)
+        catalog.add(document)
         spool.append(document.content)
     spool.flush()
-    return corpus.by_id()
+    return catalog.by_id()
 
 
 class _Run:
     """The steps after reading, over documents numbered in the order of their ids."""
 
-    def __init__(self, settings: Settings, corpus: Corpus, spool: Spool, folder: Path) -> None:
-        self.settings, self.corpus, self.spool, self.folder = settings, corpus, spool, folder
+    def __init__(self, settings: Settings, catalog: Catalog, spool: Spool, folder: Path) -> None:
+        self.settings, self.catalog, self.spool, self.folder = settings, catalog, spool, folder
         self.hasher = BandHasher(settings.profile)
-        self.stars, self.times = known(corpus.stars), known(corpus.times)
+        self.stars, self.times = known(catalog.stars), known(catalog.times)
 
     def go(self) -> Summary:
         """Do them all."""
-        num = len(self.corpus.ids)
+        num = len(self.catalog.ids)
         logger.info("read %d documents", num)
         copy_of = find_copies(
-            self.corpus.digests,
+            self.catalog.digests,
             self.stars,
             self.times,
             folder=self.folder,
@@ -193,14 +155,14 @@ class _Run:
         dropped = np.flatnonzero(final != np.arange(num))
         write_dropped(
             self.settings.out / "dropped.parquet",
-            ids=[self.corpus.ids[i] for i in dropped],
+            ids=[self.catalog.ids[i] for i in dropped],
             reasons=["fuzzy" if copy_of[i] == i else "exact" for i in dropped],
-            kept_ids=[self.corpus.ids[final[i]] for i in dropped],
+            kept_ids=[self.catalog.ids[final[i]] for i in dropped],
             # A copy is as like the file that stayed as the one it is a copy of.
             jaccards=[similar.get(int(copy_of[i]), 1.0) for i in dropped],
         )
         kept = np.flatnonzero(final == np.arange(num))
-        write_kept(self.settings.out / "kept.parquet", self.corpus, self.spool, kept.tolist())
+        write_kept(self.settings.out / "kept.parquet", self.catalog, self.spool, kept.tolist())
         sizes = np.unique(clusters, return_counts=True)[1]
         return Summary(
             documents=num,
@@ -216,12 +178,12 @@ class _Run:
 
     def _near(self, unique: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
         """Return the file that stays for each of all files, the clusters, and how many have shingles."""
-        kept_of = np.arange(len(self.corpus.ids), dtype=np.int64)
+        kept_of = np.arange(len(self.catalog.ids), dtype=np.int64)
         bands = self.settings.profile.bands
         if not unique.size:
             return kept_of, unique, 0
         # On disk, one row per band: 8 bytes a document and band, of which one row is looked at at a time.
-        table = np.memmap(self.folder / "keys", np.uint64, "w+", shape=(bands, unique.size))
+        table = _on_disk(self.folder / "keys", (bands, unique.size))
         has_keys = np.zeros(unique.size, np.bool_)
 
         def fill(first: int) -> None:
@@ -255,7 +217,7 @@ class _Run:
         return found
 
     def _content(self, number: int) -> bytes:
-        return self.spool.read(self.corpus.places[number])
+        return self.spool.read(self.catalog.places[number])
 
     def _in_threads(self, work: Callable[[int], None], items: Iterable[int]) -> None:
         if self.settings.concurrency == 1:
@@ -267,6 +229,14 @@ class _Run:
             _drain(pool.map(work, items))
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _on_disk(path: Path, shape: tuple[int, int]) -> NDArray[np.uint64]:
+    """Map a new file as a table of keys."""
+    with writing_to(path), path.open("xb") as file:
+        # A mapped file that finds the disk full later would end the process by a signal.
+        os.posix_fallocate(file.fileno(), 0, 8 * shape[0] * shape[1])
+    return np.memmap(path, np.uint64, "r+", shape=shape)
 
 
 def _drain(results: Iterator[None]) -> None:

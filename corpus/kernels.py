@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 from typing import TYPE_CHECKING, Protocol
+
+from opencoder.log import logger
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,29 +19,36 @@ class Kernels(Protocol):
         self, data: NDArray[np.uint8], word_byte: NDArray[np.bool_], width: int
     ) -> NDArray[np.uint32]:
         """Hash each run of ``width`` words."""
+        ...
 
     def hash_characters(self, data: NDArray[np.uint8], width: int) -> NDArray[np.uint32]:
         """Hash each run of ``width`` characters."""
+        ...
 
     def signature(
         self, hashes: NDArray[np.uint32], a: NDArray[np.uint32], b: NDArray[np.uint32]
     ) -> NDArray[np.uint32]:
         """Return the MinHash signature of a set of hashes."""
+        ...
 
     def band_keys(self, lanes: NDArray[np.uint32], bands: int, rows: int) -> NDArray[np.uint64]:
         """Return one key for each band of a signature."""
+        ...
 
     def join(self, parent: NDArray[np.int64], left: NDArray[np.int64], right: NDArray[np.int64]) -> None:
         """Unite the trees at both ends of each edge."""
+        ...
 
 
 @functools.cache
 def best_kernels() -> Kernels:
-    """Return the quickest loops that this environment can run."""
-    if importlib.util.find_spec("numba") is None:
+    """Return the quickest loops that this environment can run, and warn where those are the slow ones."""
+    try:
+        from corpus import kernels_numba
+    # A numba that does not fit the installed numpy refuses with the same error as one that is not there.
+    except ImportError as error:
         from corpus import kernels_numpy
 
+        logger.warning("hashing goes at a tenth of its speed: %s; pip install 'opencoder[corpus]'", error)
         return kernels_numpy
-    from corpus import kernels_numba
-
     return kernels_numba

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from opencoder.files import atomic
 
 if TYPE_CHECKING:
-    from corpus.dedup import Corpus
+    from corpus.catalog import Catalog
     from corpus.spool import Spool
 
 _BATCH_BYTES = 64 << 20
@@ -36,7 +36,7 @@ DROPPED = pa.schema(
 )
 
 
-def write_kept(path: Path, corpus: Corpus, spool: Spool, numbers: Sequence[int]) -> None:
+def write_kept(path: Path, catalog: Catalog, spool: Spool, numbers: Sequence[int]) -> None:
     """Write the documents of these numbers, with their contents.
 
     Raises:
@@ -44,15 +44,15 @@ def write_kept(path: Path, corpus: Corpus, spool: Spool, numbers: Sequence[int])
         DependencyError: The disk is full.
     """
     with atomic(path) as file, pq.ParquetWriter(file, KEPT, compression="zstd") as writer:
-        for part in _parts(corpus, spool, numbers):
-            contents = [spool.read(corpus.places[i]).decode("utf-8", "replace") for i in part]
+        for part in _parts(catalog, spool, numbers):
+            contents = [spool.read(catalog.places[i]).decode("utf-8", "replace") for i in part]
             columns: list[list[Any]] = [
-                [corpus.ids[i] for i in part],
-                [corpus.paths[i] for i in part],
-                [corpus.repos[i] for i in part],
-                [corpus.stars[i] for i in part],
-                [corpus.times[i] for i in part],
-                [corpus.digest(i).hex() for i in part],
+                [catalog.ids[i] for i in part],
+                [catalog.paths[i] for i in part],
+                [catalog.repos[i] for i in part],
+                [catalog.stars[i] for i in part],
+                [catalog.times[i] for i in part],
+                [catalog.digest(i).hex() for i in part],
                 contents,
             ]
             arrays = [pa.array(values, kind.type) for values, kind in zip(columns, KEPT, strict=True)]
@@ -79,13 +79,13 @@ def write_dropped(
         writer.write_table(pa.Table.from_arrays(arrays, schema=DROPPED))
 
 
-def _parts(corpus: Corpus, spool: Spool, numbers: Sequence[int]) -> Iterator[list[int]]:
+def _parts(catalog: Catalog, spool: Spool, numbers: Sequence[int]) -> Iterator[list[int]]:
     """Cut the numbers so that the contents of a part stay within memory."""
     part: list[int] = []
     size = 0
     for number in numbers:
         part.append(number)
-        size += spool.size(corpus.places[number])
+        size += spool.size(catalog.places[number])
         if size >= _BATCH_BYTES or len(part) >= _BATCH_ROWS:
             yield part
             part, size = [], 0

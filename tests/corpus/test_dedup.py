@@ -216,6 +216,8 @@ def test_values_of_rows(tmp_path: Path) -> None:
         ('{"id": "b", "content": "b", "commit_time": "x"}', r"in\.jsonl:2: `commit_time` must be seconds"),
         ('{"id": "b", "content": "b", "commit_time": 1e30}', r"in\.jsonl:2: `commit_time` must be seconds"),
         ("{", r"in\.jsonl:2: broken JSON"),
+        ('{"id": "\\ud800", "content": "b"}', r"in\.jsonl:2: broken JSON"),
+        ('{"id": "b", "content": "\\ud800"}', r"in\.jsonl:2: broken JSON"),
     ],
 )
 def test_bad_rows(line: str, message: str, tmp_path: Path) -> None:
@@ -286,3 +288,24 @@ def test_cli_without_the_extra(tmp_path: Path) -> None:
     )
     assert done.returncode == 4
     assert done.stderr.endswith("run: pip install 'opencoder[corpus]'\n")
+
+
+def test_cli_without_numba(tmp_path: Path) -> None:
+    write(tmp_path / "in.jsonl", planted())
+    program = (
+        "import sys; sys.modules[sys.argv[1]] = None\n"
+        "from opencoder.cli import main; sys.exit(main(['corpus', 'dedup', 'in.jsonl', *sys.argv[2:]]))"
+    )
+    outputs = set()
+    for missing in ("numba", "no_such_module"):
+        done = subprocess.run(
+            [sys.executable, "-c", program, missing, "-o", missing, "--profile", "near"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        assert ("a tenth of its speed" in done.stderr) == (missing == "numba")
+        outputs.add((tmp_path / missing / "dropped.parquet").read_bytes())
+    assert len(outputs) == 1

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from corpus import kernels_numba, kernels_numpy
 from corpus.clusters import find_clusters, keep_best, star_edges
 from corpus.exact import UNKNOWN, find_copies, known
+from corpus.kernels import Kernels
 from opencoder.errors import UserError
 
 Row = tuple[int, int | None, int | None]
@@ -127,8 +128,8 @@ def test_star_edges_lead_to_the_lowest() -> None:
 @pytest.mark.parametrize("kernels", [kernels_numba, kernels_numpy], ids=["numba", "numpy"])
 @given(table=st.lists(st.lists(st.integers(0, 6), min_size=12, max_size=12), min_size=1, max_size=3))
 @settings(deadline=None)
-def test_clusters_are_connected_components(kernels: object, table: list[list[int]]) -> None:
-    found = find_clusters(12, [np.array(row, np.uint64) for row in table], kernels)  # type: ignore[arg-type]
+def test_clusters_are_connected_components(kernels: Kernels, table: list[list[int]]) -> None:
+    found = find_clusters(12, [np.array(row, np.uint64) for row in table], kernels)
     label = list(range(12))
     changed = True
     while changed:

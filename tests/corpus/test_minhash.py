@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus import kernels_numba, kernels_numpy
+from corpus.kernels import Kernels
 from corpus.minhash import BandHasher, parameters
 from corpus.profiles import PROFILES, Profile, Shingle, choose_profile
 from corpus.shingles import jaccard, shingle_hashes
@@ -64,7 +64,7 @@ def plain_shingles(data: bytes, shingle: Shingle) -> set[bytes]:
     return {glue.join(parts[i : i + 5]) for i in range(max(1, len(parts) - 4))} if parts else set()
 
 
-def check(data: bytes, shingle: Shingle, kernels: ModuleType) -> None:
+def check(data: bytes, shingle: Shingle, kernels: Kernels) -> None:
     """Compare hashes, lanes and keys with datasketch's."""
     profile = Profile(name="custom", shingle=shingle, num_perm=2048, bands=128, rows=16)
     hasher = BandHasher(profile, kernels=kernels)
@@ -90,13 +90,13 @@ def test_reference_hash(text: bytes, expected: int) -> None:
 @pytest.mark.parametrize("kernels", KERNELS)
 @pytest.mark.parametrize("shingle", ["word5", "char5"])
 @pytest.mark.parametrize("data", ODD, ids=range(len(ODD)))
-def test_odd_files_equal_datasketch(data: bytes, shingle: Shingle, kernels: ModuleType) -> None:
+def test_odd_files_equal_datasketch(data: bytes, shingle: Shingle, kernels: Kernels) -> None:
     check(data, shingle, kernels)
 
 
 @pytest.mark.parametrize("kernels", KERNELS)
 @pytest.mark.parametrize("shingle", ["word5", "char5"])
-def test_real_files_equal_datasketch(shingle: Shingle, kernels: ModuleType) -> None:
+def test_real_files_equal_datasketch(shingle: Shingle, kernels: Kernels) -> None:
     for path in sorted((ROOT / "opencoder").glob("*.py"))[:4]:
         check(path.read_bytes(), shingle, kernels)
 
@@ -105,7 +105,7 @@ def test_real_files_equal_datasketch(shingle: Shingle, kernels: ModuleType) -> N
 @settings(deadline=None, max_examples=200)
 def test_numpy_equals_numba(data: bytes, shingle: Shingle) -> None:
     profile = choose_profile("stack", shingle=shingle)
-    one, other = (BandHasher(profile, kernels=kernels) for kernels in (kernels_numba, kernels_numpy))
+    one, other = BandHasher(profile, kernels=kernels_numba), BandHasher(profile, kernels=kernels_numpy)
     assert np.array_equal(one.shingles(data), other.shingles(data))
     keys, expected = one.keys(data), other.keys(data)
     assert (keys is None) == (expected is None) == (not plain_shingles(data, shingle))
@@ -120,7 +120,7 @@ def test_characters_are_code_points(text: str) -> None:
 
 
 @pytest.mark.parametrize("kernels", KERNELS)
-def test_more_shingles_than_a_block(kernels: ModuleType) -> None:
+def test_more_shingles_than_a_block(kernels: Kernels) -> None:
     hashes = np.unique(np.random.RandomState(3).randint(0, 2**32, 9000, dtype=np.uint32))
     a, b = parameters(64)
     oracle = MinHash(num_perm=64, scheme="affine32", hashfunc=int)
