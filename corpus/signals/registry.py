@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from corpus.signals import doc, general
+from corpus.signals import c, csharp, doc, general, go, html, java, javascript, python
 from corpus.signals.base import Signals
 
-SPECIFIC: dict[str, Signals] = {}
+SPECIFIC: dict[str, Signals] = {
+    "c": c.C,
+    "cpp": c.CPP,
+    "csharp": csharp.SIGNALS,
+    "go": go.SIGNALS,
+    "html": html.SIGNALS,
+    "java": java.SIGNALS,
+    "javascript": javascript.SIGNALS,
+    "python": python.SIGNALS,
+}
 
 
 def signals_for(doc_type: str, language: str) -> Signals:

@@ -7,6 +7,9 @@ import warnings
 from collections import Counter
 from functools import cached_property
 
+from bs4 import BeautifulSoup
+
+from corpus.signals import javascript_tree
 from corpus.signals.ngrams import Ngrams
 from corpus.text.lines import non_blank, raw_lines
 from corpus.text.normalise import normalise, normalise_line
@@ -107,3 +110,15 @@ class Source:
                 return ast.parse(self.text)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
+
+    @cached_property
+    def html_text(self) -> str:
+        """What a reader of an HTML page sees: no scripts, styles, comments; entities decoded."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a page that looks like a file name or like XML is still a page
+            return BeautifulSoup(self.text, "html.parser").get_text()
+
+    @cached_property
+    def javascript(self) -> javascript_tree.Tree | None:
+        """What the syntax tree of a JavaScript file holds, None where it does not parse."""
+        return javascript_tree.parse(self.text)
