@@ -53,9 +53,7 @@ def explain(
     record["natural_language"] = natural
     if doc_type in NOT_JUDGED:
         return record
-    source = Source(
-        text, filename=filename, size_bytes=len(raw), language=language, natural_language=natural
-    )
+    source = Source(text, filename=filename, size_bytes=len(raw), language=language, natural_language=natural)
     measured = measure(source, signals_for(doc_type, language), isolate=mode == "default")
     verdict = apply(rules_for(doc_type, language, natural), measured.values)
     return record | {"signals": measured.values, "errors": measured.errors} | _report(verdict)

@@ -47,4 +47,6 @@ def share(part: float, whole: float, empty: float | None = None) -> float | None
 
 def lines_with(source: Source, *words: str) -> float | None:
     """Share of code lines that hold any of ``words``."""
-    return share(sum(any(word in line for word in words) for line in source.code_lines), len(source.code_lines))
+    return share(
+        sum(any(word in line for word in words) for line in source.code_lines), len(source.code_lines)
+    )

@@ -10,7 +10,7 @@ from corpus.signals.finders import Finder, Patterns
 from corpus.signals.source import Source
 
 # "return f(x)" and "else if(x)" are taken for functions; the GNU style "f (x)" is not.
-FUNCTION = re.compile(r"(?:[a-zA-Z_]\w*\**\s+)+\*?[a-zA-Z_]\w*\([^)]*\)")
+FUNCTION = re.compile(r"(?:[a-zA-Z_]\w*(?:\s*\*+)?\s+)+\*?[a-zA-Z_]\w*\([^)]*\)")
 PATTERNS = Patterns(
     function=FUNCTION,
     import_=re.compile(r"^\s*#\s*include\b.*$", re.MULTILINE),
@@ -18,13 +18,11 @@ PATTERNS = Patterns(
     simple_variable=re.compile(
         r"^\s*(?:unsigned\s+)?(?:int|float|double|char|bool|std::string|auto)\s+\w+\s*;", re.MULTILINE
     ),
-    simple_return=re.compile(r"^\s*return(?:\s+(?:\w+|\"[^\"]*\"|'[^']*'))?\s*;", re.MULTILINE),
+    simple_return=re.compile(r"^\s*return(?:\s+(?:\w+|\"[^\"]*\"|'[^']*'))?\s*;[^\S\n]*$", re.MULTILINE),
 )
 MAIN = re.compile(r"\bmain\s*\([^)]*\)\s*\{")
-VARIABLE = re.compile(
-    r"\b(?:unsigned\s+)?(?:int|float|double|char|bool|std::string|auto)\s+\**\w+\s*(?:=|;|,|\[)"
-)
-DIRECTIVE = re.compile(r"^\s*#\s*[a-z]+")
+VARIABLE = re.compile(r"(?:[a-zA-Z_]\w*(?:\s*\*+)?\s+)+\*?[a-zA-Z_]\w*\s*(?:=\s*[\w.\"']+\s*)?;")
+DIRECTIVE = re.compile(r"#\s*(?:include|define|undef|ifn?def|if|else|elif|endif|error|pragma|line)\b")
 HEADERS = ("h", "hpp", "hxx", "hh", "h++")
 HEAD = 200
 
@@ -54,7 +52,8 @@ def frac_lines_preprocessor_directives(source: Source) -> Value:
     if source.extension in HEADERS:
         return None
     found = sum(
-        "struct" in line or "using" in line or DIRECTIVE.search(line) is not None for line in source.code_lines
+        "struct" in line or "using" in line or DIRECTIVE.search(line) is not None
+        for line in source.code_lines
     )
     return share(found, len(source.code_lines))
 

@@ -16,10 +16,8 @@ PATTERNS = Patterns(
         re.MULTILINE,
     ),
     import_=re.compile(r"^\s*using\s+[\w.]+\s*;", re.MULTILINE),
-    class_=re.compile(r"^\s*(?:(?:public|protected|private|internal)\s+)?class\s+\w+", re.MULTILINE),
-    simple_variable=re.compile(
-        r"^\s*(?:int|float|double|char|bool|string|decimal|long|byte|short)\s+\w+\s*;", re.MULTILINE
-    ),
+    class_=re.compile(r"\bclass\s+\w+"),
+    simple_variable=re.compile(r"\b(?:int|float|double|char|bool|string|decimal|long|byte|short)\s+\w+\s*;"),
     simple_return=re.compile(r"^\s*return\b.*;", re.MULTILINE),
 )
 FINDER = Finder(patterns=PATTERNS)

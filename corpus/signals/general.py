@@ -17,7 +17,7 @@ PROMPTS = ("your code here", "fixme", "todo")
 # Strings that may span lines, by priority; the second form keeps short quotes on one line.
 LONG_STRING = re.compile(r"'''(.*?)'''|\"\"\"(.*?)\"\"\"|'(.*?)'|\"(.*?)\"", re.DOTALL)
 STRING = re.compile(r"'''((?s:.*?))'''|\"\"\"((?s:.*?))\"\"\"|'(.*?)'|\"(.*?)\"")
-STRING_CONCAT = re.compile(r"=\s*(?:\"[^\"]*\"|'[^']*')\s*\+\s*(?:\"[^\"]*\"|'[^']*')")
+STRING_CONCAT = re.compile(r"=\s*['\"].*?['\"]\s*\+\s*['\"].*?['\"]")
 URL = re.compile(r"https?://")
 LONG_STRING_WORDS = 20
 LONG_WORD = 20

@@ -10,11 +10,11 @@ from corpus.signals.source import Source
 
 # Of a block of imports only its first line counts in the original rules.
 PATTERNS = Patterns(
-    function=re.compile(r"^func\s+(?:\([^)]*\)\s*)?\w+\s*\([^)]*\)", re.MULTILINE),
+    function=re.compile(r"^func\s+(?:\(\w+\s+\*?\w+\)\s*)?\w+\s*\([^)]*\)", re.MULTILINE),
     import_=re.compile(r"^\s*import\b", re.MULTILINE),
     class_=re.compile(r"^\s*type\s+\w+\s+(?:struct|interface)\s*\{[^}]*\}", re.MULTILINE),
-    simple_variable=re.compile(r"^\s*var\s+\w+\s+[\w.*\[\]]+\s*$", re.MULTILINE),
-    simple_return=re.compile(r"^\s*return\b.*$", re.MULTILINE),
+    simple_variable=re.compile(r"^\s*var\s+\w+\s+\w+\s*$", re.MULTILINE),
+    simple_return=re.compile(r"^\s*return\b[^;\n]*$", re.MULTILINE),
 )
 FINDER = Finder(patterns=PATTERNS)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from corpus.signals.base import Signals, Value, share
 from corpus.signals.source import Source
 

@@ -9,12 +9,12 @@ from corpus.signals.base import Signals, Value, lines_with, share
 from corpus.signals.finders import Finder, Patterns
 from corpus.signals.source import Source
 
-_TYPE = r"(?:int|float|boolean|char|double|String|[A-Z]\w*)"
+_TYPE = r"(?:int|float|boolean|char|double|String|[A-Z]\w*(?:<\w+>)?)"
 _DECLARED = rf"^\s*(?:(?:public|protected|private|final|static)\s+)*{_TYPE}\s+(\w+)\s*"
 VARIABLE = re.compile(_DECLARED + r"(?:=[^;]*)?;", re.MULTILINE)
 PATTERNS = Patterns(
     function=re.compile(
-        r"^\s*(?:(?:public|protected|private|static)\s+)*(?!public|protected|private|if|else)\w+\s+(\w+)"
+        r"^\s*(?:(?:public|protected|private|static)\s+)*(?:<\w+>\s+)?(?!public|protected|private|if|else)\w+\s+(\w+)"
         r"\s*\([^)]*\)(?:\s*throws\s+\w+)?",
         re.MULTILINE,
     ),

@@ -67,6 +67,7 @@ def _note(node: Any, tree: Tree) -> None:
             _note_declarator(node, tree)
         case "AssignmentExpression" if (name := _exported(node.left)) is not None:
             (tree.functions if node.right.type in FUNCTIONS else tree.variables).append(name)
+            tree.num_simple_variables += node.right.type in SIMPLE
         case "ReturnStatement":
             tree.num_simple_returns += node.argument is None or node.argument.type in SIMPLE
         case "ImportDeclaration":
@@ -79,7 +80,9 @@ def _note_declarator(node: Any, tree: Tree) -> None:
     tree.num_simple_variables += node.init is None or node.init.type in SIMPLE
     if node.id.type != "Identifier":
         return
-    is_function = node.init is not None and node.init.type == "FunctionExpression"
+    is_function = isinstance(
+        node.init, esprima.nodes.FunctionExpression
+    )  # coroutines are of a class of their own
     (tree.functions if is_function else tree.variables).append(node.id.name)
 
 

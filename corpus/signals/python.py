@@ -8,7 +8,8 @@ import re
 from corpus.signals.base import Signals, Value, lines_with, share
 from corpus.signals.source import Source
 
-RETURN = re.compile(r"^\s*return\b.*$", re.MULTILINE)
+# A bare return takes the line after it along, so that two returns in a row are one.
+RETURN = re.compile(r"^\s*return\s+.*$", re.MULTILINE)
 
 
 def cate_ast(source: Source) -> Value:
@@ -34,12 +35,12 @@ def cate_var_zero(source: Source) -> Value:
 
 def frac_lines_pass(source: Source) -> Value:
     """Code lines that hold "pass", in a word too."""
-    return lines_with(source, "pass") or 0.0
+    return share(_with_letters(source, "pass"), len(source.code_lines), 0.0)
 
 
 def frac_lines_import(source: Source) -> Value:
     """Code lines that hold "import"."""
-    return lines_with(source, "import") or 0.0
+    return share(_with_letters(source, "import"), len(source.code_lines), 0.0)
 
 
 def frac_lines_simplefunc(source: Source) -> Value:
@@ -58,9 +59,9 @@ def score_lines_no_logic(source: Source) -> Value:
     tree = source.python_tree
     if tree is None:
         return None
-    imports = sum("import" in line for line in source.code_lines)
+    imports = _with_letters(source, "import")
     classes = sum(isinstance(node, ast.ClassDef) for node in ast.walk(tree))
-    returns = sum(RETURN.match(line) is not None for line in source.code_lines)
+    returns = len(RETURN.findall(source.parts.code))
     found = len(_functions(tree)) + imports + classes + _class_variables(tree) + returns
     return share(found, len(source.code_lines))
 
@@ -68,6 +69,11 @@ def score_lines_no_logic(source: Source) -> Value:
 def frac_lines_print(source: Source) -> Value:
     """Code lines that hold "print"."""
     return lines_with(source, "print")
+
+
+def _with_letters(source: Source, word: str) -> int:
+    """Code lines that hold ``word`` in any case, ImportError for "import" too."""
+    return sum(word in line.lower() for line in source.code_lines)
 
 
 class _Variables(ast.NodeVisitor):

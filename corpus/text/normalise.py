@@ -8,7 +8,7 @@ from __future__ import annotations
 import string
 import unicodedata
 
-CONTROL = [*range(0x00, 0x08), *range(0x0E, 0x1B), *range(0x1C, 0x20), 0x202C]
+CONTROL = [*range(0x08), *range(0x0E, 0x1B), *range(0x1C, 0x20), 0x202C]
 # Wide punctuation has half-width forms that are punctuation again, so all of it ends as a blank.
 WIDE = "。、《》【】「」“”‘’"
 
