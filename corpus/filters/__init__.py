@@ -1,0 +1,1 @@
+"""Filter rules: a signal beyond its threshold drops the file."""

@@ -1,0 +1,1 @@
+"""Quality signals of a file: numbers that filter rules compare with thresholds."""

@@ -1,0 +1,52 @@
+"""What a signal is, and how all signals of a file are computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from corpus.signals.source import Source
+
+Value = float | int | bool | None
+Signals = Mapping[str, Callable[[Source], Value]]
+
+
+class Measured(NamedTuple):
+    """Values of a file's signals, and one line for each that failed."""
+
+    values: dict[str, Value]
+    errors: dict[str, str]
+
+
+def measure(source: Source, signals: Signals, *, isolate: bool) -> Measured:
+    """Compute ``signals`` in their order.
+
+    Args:
+        source: The file.
+        signals: Functions by name.
+        isolate: A failing signal is null, and the next is computed. Otherwise the first failure ends the run, and
+            the signals after it are missing, as in the original rules.
+    """
+    values: dict[str, Value] = {}
+    errors: dict[str, str] = {}
+    for name, function in signals.items():
+        try:
+            values[name] = function(source)
+        except Exception as error:  # noqa: BLE001 - whatever a parser of foreign text raises is its signal's error
+            errors[name] = f"{type(error).__name__}: {error}"
+            if not isolate:
+                break
+            values[name] = None
+    return Measured(values, errors)
+
+
+def share(part: float, whole: float, empty: float | None = None) -> float | None:
+    """``part / whole`` to eight decimals, or ``empty`` where there is no whole."""
+    return round(part / whole, 8) if whole else empty
+
+
+def lines_with(source: Source, *words: str) -> float | None:
+    """Share of code lines that hold any of ``words``."""
+    return share(
+        sum(any(word in line for word in words) for line in source.code_lines), len(source.code_lines)
+    )

@@ -1,0 +1,84 @@
+"""Signals of C and C++, which share all definitions but the words that print."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from corpus.signals.base import Signals, Value, lines_with, share
+from corpus.signals.finders import Finder, Patterns
+from corpus.signals.source import Source
+
+# "return f(x)" and "else if(x)" are taken for functions; the GNU style "f (x)" is not.
+FUNCTION = re.compile(r"(?:[a-zA-Z_]\w*(?:\s*\*+)?\s+)+\*?[a-zA-Z_]\w*\([^)]*\)")
+PATTERNS = Patterns(
+    function=FUNCTION,
+    import_=re.compile(r"^\s*#\s*include\b.*$", re.MULTILINE),
+    class_=re.compile(r"^\s*class\s+\w+\s*(?::[^{]*)?\{", re.MULTILINE),
+    simple_variable=re.compile(
+        r"^\s*(?:unsigned\s+)?(?:int|float|double|char|bool|std::string|auto)\s+\w+\s*;", re.MULTILINE
+    ),
+    simple_return=re.compile(r"^\s*return(?:\s+(?:\w+|\"[^\"]*\"|'[^']*'))?\s*;[^\S\n]*$", re.MULTILINE),
+)
+MAIN = re.compile(r"\bmain\s*\([^)]*\)\s*\{")
+VARIABLE = re.compile(r"(?:[a-zA-Z_]\w*(?:\s*\*+)?\s+)+\*?[a-zA-Z_]\w*\s*(?:=\s*[\w.\"']+\s*)?;")
+DIRECTIVE = re.compile(r"#\s*(?:include|define|undef|ifn?def|if|else|elif|endif|error|pragma|line)\b")
+HEADERS = ("h", "hpp", "hxx", "hh", "h++")
+HEAD = 200
+
+
+def cate_bitsstdc(source: Source) -> Value:
+    """The code begins with the header of programming contests."""
+    return float("bits/stdc++.h" in source.parts.code[:HEAD])
+
+
+def nums_lines_main(source: Source) -> Value:
+    """Definitions of main."""
+    return len(MAIN.findall(source.parts.code))
+
+
+def frac_lines_goto(source: Source) -> Value:
+    """Code lines that hold "goto"."""
+    return lines_with(source, "goto")
+
+
+def cate_var_zero(source: Source) -> Value:
+    """No variable is found."""
+    return float(VARIABLE.search(source.parts.code) is None)
+
+
+def frac_lines_preprocessor_directives(source: Source) -> Value:
+    """Code lines with a directive, "struct" or "using"; headers are not judged."""
+    if source.extension in HEADERS:
+        return None
+    found = sum(
+        "struct" in line or "using" in line or DIRECTIVE.search(line) is not None
+        for line in source.code_lines
+    )
+    return share(found, len(source.code_lines))
+
+
+def printing(*words: str) -> Callable[[Source], Value]:
+    """Signal of code lines that hold any of ``words``."""
+    return lambda source: lines_with(source, *words)
+
+
+FINDER = Finder(patterns=PATTERNS)
+_SIGNALS: Signals = {
+    "frac_lines_func_ratio": FINDER.func_ratio,
+    "cate_bitsstdc": cate_bitsstdc,
+    "nums_lines_main": nums_lines_main,
+    "frac_lines_goto": frac_lines_goto,
+    "cate_var_zero": cate_var_zero,
+    "score_lines_no_logic": FINDER.no_logic,
+}
+C: Signals = {
+    **{f"qsc_codec_{name}": function for name, function in _SIGNALS.items()},
+    "qsc_codec_frac_lines_print": printing("printf"),
+    "qsc_codec_frac_lines_preprocessor_directives": frac_lines_preprocessor_directives,
+}
+CPP: Signals = {
+    "qsc_codecpp_frac_lines_preprocessor_directives": frac_lines_preprocessor_directives,
+    **{f"qsc_codecpp_{name}": function for name, function in _SIGNALS.items()},
+    "qsc_codecpp_frac_lines_print": printing("printf", "cout"),
+}

@@ -1,0 +1,41 @@
+"""Signals of C#."""
+
+from __future__ import annotations
+
+import re
+
+from corpus.signals.base import Signals, Value, lines_with
+from corpus.signals.finders import Finder, Patterns
+from corpus.signals.source import Source
+
+# One-word types only: List<int> and int[] do not match, while "return f(x)" and "new X(..)" do.
+PATTERNS = Patterns(
+    function=re.compile(
+        r"^\s*(?:(?:public|protected|private|internal)\s+)?(?:(?:static|virtual|override|abstract|async)\s+)?"
+        r"(?!public|protected|private|if|else)\w+\s+\w+\s*\([^)]*\)",
+        re.MULTILINE,
+    ),
+    import_=re.compile(r"^\s*using\s+[\w.]+\s*;", re.MULTILINE),
+    class_=re.compile(r"\bclass\s+\w+"),
+    simple_variable=re.compile(r"\b(?:int|float|double|char|bool|string|decimal|long|byte|short)\s+\w+\s*;"),
+    simple_return=re.compile(r"^\s*return\b.*;", re.MULTILINE),
+)
+FINDER = Finder(patterns=PATTERNS)
+
+
+def cate_var_zero(source: Source) -> Value:
+    """Always false in the original rules, which compare a list with 0."""
+    return 0.0
+
+
+def frac_lines_print(source: Source) -> Value:
+    """Code lines that print."""
+    return lines_with(source, "Console.WriteLine")
+
+
+SIGNALS: Signals = {
+    "qsc_codecsharp_frac_lines_func_ratio": FINDER.func_ratio,
+    "qsc_codecsharp_cate_var_zero": cate_var_zero,
+    "qsc_codecsharp_score_lines_no_logic": FINDER.no_logic,
+    "qsc_codecsharp_frac_lines_print": frac_lines_print,
+}

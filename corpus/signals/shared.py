@@ -1,0 +1,74 @@
+"""Signals that program texts and prose have in common."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from corpus.signals.base import Value, share
+from corpus.signals.source import Source
+
+HEX_WORD = re.compile(r"\b0[xX][0-9a-fA-F]+\b")
+
+
+def num_words(source: Source) -> Value:
+    """Normalised words."""
+    return len(source.words)
+
+
+def num_chars(source: Source) -> Value:
+    """Code points."""
+    return float(len(source.text))
+
+
+def mean_word_length(source: Source) -> Value:
+    """Characters per normalised word."""
+    return share(source.ngrams.num_chars, len(source.words))
+
+
+def frac_words_unique(source: Source) -> Value:
+    """Distinct words among all."""
+    return share(source.ngrams.num_distinct, len(source.words))
+
+
+def frac_chars_top(n: int) -> Callable[[Source], Value]:
+    """Signal of the most frequent n-gram."""
+    return lambda source: round(source.ngrams.top(n), 8)
+
+
+def frac_chars_dupe(n: int) -> Callable[[Source], Value]:
+    """Signal of the words in repeated n-grams."""
+    return lambda source: round(source.ngrams.dupe(n), 8)
+
+
+def frac_chars_replacement_symbols(source: Source) -> Value:
+    """Characters that a decoder has put for bytes that it could not read."""
+    return share(source.text.count("\ufffd"), len(source.text))
+
+
+def frac_chars_digital(source: Source) -> Value:
+    """Digits among visible characters."""
+    digits = sum(count for char, count in source.characters.items() if char.isdigit())
+    return share(digits, len(source.visible), 1.0)
+
+
+def frac_chars_whitespace(source: Source) -> Value:
+    """White space among all characters."""
+    return share(len(source.text) - len(source.visible), len(source.text), 1.0)
+
+
+def frac_chars_alphabet(source: Source) -> Value:
+    """Letters of any script among visible characters."""
+    letters = sum(count for char, count in source.characters.items() if char.isalpha())
+    return share(letters, len(source.visible), 0.0)
+
+
+def hex_length(text: str) -> int:
+    """Characters in words such as 0xff."""
+    return sum(map(len, HEX_WORD.findall(text)))
+
+
+REPETITION: dict[str, Callable[[Source], Value]] = {
+    **{f"frac_chars_top_{n}grams": frac_chars_top(n) for n in (2, 3, 4)},
+    **{f"frac_chars_dupe_{n}grams": frac_chars_dupe(n) for n in range(5, 11)},
+}

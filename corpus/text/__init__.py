@@ -1,0 +1,1 @@
+"""Building blocks of the signals: lines, words, and the parts of a program text."""
