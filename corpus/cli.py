@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 app = App(name="corpus", help="Build clean code corpora.")
 
-_NEEDED = {"duckdb", "numpy", "pyarrow"}
+_NEEDED = {"bs4", "duckdb", "esprima", "jieba", "MeCab", "numpy", "pyarrow", "pygments", "zhconv"}
 
 
 @Parameter(name="*")
@@ -85,6 +85,32 @@ def dedup(
         )
     )
     emit(asdict(done), json=common is not None and common.json, text=lambda: _text(done, options.out))
+
+
+@app.command
+def explain(
+    source: Annotated[Path, Parameter(name="IN", help="Folder of files.")],
+    *,
+    out: Annotated[Path, Parameter(name=("--out", "-o"))],
+    mode: Literal["compat", "default"] = "default",
+    common: Common | None = None,
+) -> None:
+    """Say of each file what its signals are, which rules drop it, and by which value.
+
+    Args:
+        source: Folder of files.
+        out: File of records, one JSON object a line, in the order of paths.
+        mode: compat decides as the filter that was published with the paper, default without its faults.
+        common: Options of all commands.
+    """
+    if not source.is_dir():
+        raise UserError(f"{source} is not a folder; give the folder that holds the files")
+    with _extra():
+        from corpus.explain_folder import explain_folder
+
+        num = explain_folder(source, out, mode)
+    answer = {"files": num, "mode": mode, "out": str(out)}
+    emit(answer, json=common is not None and common.json, text=lambda: f"{num} files explained in {out}")
 
 
 @contextmanager

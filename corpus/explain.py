@@ -6,9 +6,11 @@ import hashlib
 from pathlib import Path
 from typing import Any, Literal
 
-from corpus.detection import Detected, detect
 from corpus.filters.base import Hit, Verdict, apply
 from corpus.filters.registry import rules_for
+from corpus.languages.compat import detect_compat
+from corpus.languages.detect import detect
+from corpus.languages.doc_type import Detected
 from corpus.natural import natural_language
 from corpus.signals.base import measure
 from corpus.signals.registry import signals_for
@@ -33,7 +35,8 @@ def explain(
         A record as ``opencoder corpus explain`` writes it, all but the path.
     """
     raw = content if isinstance(content, bytes) else content.read_bytes()
-    language, doc_type = detect(filename) if detected is None else detected
+    found = detected or (detect_compat(filename) if mode == "compat" else detect(filename, raw))
+    language, doc_type = found.language, found.doc_type
     record: dict[str, Any] = {
         "sha256": hashlib.sha256(raw).hexdigest(),
         "language": language,
