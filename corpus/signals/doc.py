@@ -14,7 +14,8 @@ from corpus.text.stopwords import ENGLISH
 SENTENCE = re.compile(r"\b[^.!?。！？؟]+[.!?。！？؟]*")
 SENTENCE_END = re.compile(r"[.?!\n]")
 READMORE = (
-    "...", "…", "全文", "详情", "详细", "更多", "المزيد", "تفاصيل", "اقرأ المزيد", "もっと", "詳細", "もっと読む",
+    "...", "…",
+    "全文", "详情", "详细", "更多", "المزيد", "تفاصيل", "اقرأ المزيد", "もっと", "詳細", "もっと読む",
 )  # fmt: skip
 LINK = re.compile(r"\(https?://\S+\)")
 TAG = re.compile(r"<.*?>")

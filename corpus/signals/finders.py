@@ -1,4 +1,4 @@
-"""What the finders of functions, variables and the like have in common, for languages searched by patterns."""
+"""What the finders of functions, variables and more have in common, where patterns search."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Patterns(NamedTuple):
     simple_variable: re.Pattern[str]
     simple_return: re.Pattern[str]
 
-    def count(self, source: Source) -> list[int]:
+    def counts(self, source: Source) -> list[int]:
         """How often each is found."""
         return [sum(1 for _ in pattern.finditer(source.parts.code)) for pattern in self]
 
@@ -37,4 +37,4 @@ class Finder:
 
     def no_logic(self, source: Source) -> Value:
         """Functions, imports, classes, simple variables and simple returns, per code line."""
-        return share(sum(self.patterns.count(source)), len(source.code_lines))
+        return share(sum(self.patterns.counts(source)), len(source.code_lines))

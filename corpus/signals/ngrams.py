@@ -1,6 +1,6 @@
 """Repetition of word n-grams, after Gopher (arXiv:2112.11446, table A1).
 
-Words become integers. An n-gram can repeat only where both (n-1)-grams inside it repeat, so each step looks at
+Words become integers. An n-gram can repeat only where both (n-1)-grams inside it repeat, so a step looks at
 the few places that are left of the step before and names an n-gram by the pair of them.
 """
 

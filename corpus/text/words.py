@@ -1,6 +1,6 @@
 r"""Words of a text in any language.
 
-Chinese and Japanese need a dictionary; all else is cut into runs of ``\w`` and runs of other visible characters,
+Chinese and Japanese need a dictionary; all else is cut into runs of ``\w`` and of other visible characters,
 with the meaning that Python's ``re`` gives to ``\w`` (combining vowel signs are not in it).
 """
 
