@@ -51,7 +51,11 @@ def japanese_words(line: str) -> list[str]:
 
 @functools.cache
 def _zhconv() -> Any:
-    return _quiet_import("zhconv")
+    module = _quiet_import("zhconv")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # it leaves the file of its dictionary open
+        module.loaddict()
+    return module
 
 
 @functools.cache

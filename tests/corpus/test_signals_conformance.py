@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from corpus.detection import Detected
 from corpus.explain import explain
+from corpus.languages.doc_type import Detected
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "reference" / "refinecode-conformance"
 AGREEMENT = 0.99
