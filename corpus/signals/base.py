@@ -24,8 +24,8 @@ def measure(source: Source, signals: Signals, *, isolate: bool) -> Measured:
     Args:
         source: The file.
         signals: Functions by name.
-        isolate: A failing signal is null, and the next is computed. Otherwise the first failure ends the run, and
-            the signals after it are missing, as in the original rules.
+        isolate: A failing signal is null, and the next is computed. Otherwise the first failure ends the run,
+            and the signals after it are missing, as in the original rules.
     """
     values: dict[str, Value] = {}
     errors: dict[str, str] = {}
