@@ -15,6 +15,8 @@ DATA = Path(__file__).resolve().parents[3] / "shared" / "reference" / "refinecod
 AGREEMENT = 0.99
 
 
+# jieba leaves the file of its dictionary open.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_decisions_agree(tmp_path: Path) -> None:
     if not DATA.is_dir():
         pytest.skip("no ../shared/reference with the conformance rows")
