@@ -54,9 +54,9 @@ def peer(scheme: str, num_perm: int, bands: int) -> Contender:
 def ours(kernels: str) -> Contender:
     """Return our path, compiled before the clock starts."""
     sys.path.insert(0, str(ROOT))
-    from corpus import kernels_numba, kernels_numpy
-    from corpus.minhash import BandHasher
-    from corpus.profiles import PROFILES
+    from corpus.dedup import kernels_numba, kernels_numpy
+    from corpus.dedup.minhash import BandHasher
+    from corpus.dedup.profiles import PROFILES
 
     chosen = {"numba": kernels_numba, "numpy": kernels_numpy}[kernels]
     hasher = BandHasher(PROFILES["paper"], kernels=chosen)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from corpus.profiles import choose_profile
+from corpus.dedup.profiles import choose_profile
 from opencoder.config import Common
 from opencoder.errors import DependencyError, UserError
 from opencoder.log import emit
 
 if TYPE_CHECKING:
-    from corpus.dedup import Summary
+    from corpus.dedup.run import Summary
 
 app = App(name="corpus", help="Build clean code corpora.")
 
@@ -73,7 +73,7 @@ def dedup(
         if value is not None and value < 1:
             raise UserError(f"{flag} must be at least 1, not {value}")
     with _extra():
-        from corpus.dedup import Settings, deduplicate
+        from corpus.dedup.run import Settings, deduplicate
     done = deduplicate(
         Settings(
             source=source,

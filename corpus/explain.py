@@ -1,23 +1,17 @@
-"""All that the rules see in a file, and what they decide."""
+"""All that the rules see in a file, and what they decide, as a record."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from corpus.filters.base import Hit, Verdict, apply
-from corpus.filters.registry import rules_for
+from corpus.filters.base import Hit, Verdict
+from corpus.judge import NOT_JUDGED, Mode, judge
 from corpus.languages.compat import detect_compat
 from corpus.languages.detect import detect
 from corpus.languages.doc_type import Detected
 from corpus.natural import natural_language
-from corpus.signals.base import measure
-from corpus.signals.registry import signals_for
-from corpus.signals.source import Source
-
-Mode = Literal["compat", "default"]
-NOT_JUDGED = ("excluded", "unknown")
 
 
 def explain(
@@ -28,7 +22,7 @@ def explain(
     Args:
         content: Its bytes, or where they are.
         filename: Base name with its extension.
-        mode: ``compat`` reproduces the released filter, ``default`` isolates failing signals.
+        mode: ``compat`` reproduces the released filter, ``default`` is without its faults.
         detected: Language and type, where they are known already.
 
     Returns:
@@ -36,11 +30,10 @@ def explain(
     """
     raw = content if isinstance(content, bytes) else content.read_bytes()
     found = detected or (detect_compat(filename) if mode == "compat" else detect(filename, raw))
-    language, doc_type = found.language, found.doc_type
     record: dict[str, Any] = {
         "sha256": hashlib.sha256(raw).hexdigest(),
-        "language": language,
-        "doc_type": doc_type,
+        "language": found.language,
+        "doc_type": found.doc_type,
         "natural_language": None,
         "signals": {},
         "hits": [],
@@ -49,17 +42,21 @@ def explain(
         "errors": {},
     }
     try:
-        text = raw.decode().replace("\r\n", "\n").replace("\r", "\n")
+        text = raw.decode()
     except UnicodeDecodeError as error:
         return record | {"errors": {"text": f"not UTF-8 at byte {error.start}"}}
-    natural = natural_language(text)
-    record["natural_language"] = natural
-    if doc_type in NOT_JUDGED:
-        return record
-    source = Source(text, filename=filename, size_bytes=len(raw), language=language, natural_language=natural)
-    measured = measure(source, signals_for(doc_type, language), isolate=mode == "default")
-    verdict = apply(rules_for(doc_type, language, natural), measured.values)
-    return record | {"signals": measured.values, "errors": measured.errors} | _report(verdict)
+    if found.doc_type in NOT_JUDGED:
+        return record | {"natural_language": natural_language(text)}
+    judged = judge(text, filename=filename, size_bytes=len(raw), detected=found, mode=mode)
+    return (
+        record
+        | {
+            "natural_language": judged.natural_language,
+            "signals": judged.measured.values,
+            "errors": judged.measured.errors,
+        }
+        | _report(judged.verdict)
+    )
 
 
 def _report(verdict: Verdict) -> dict[str, Any]:

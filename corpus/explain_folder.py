@@ -6,7 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from corpus.explain import Mode, explain
+from corpus.explain import explain
+from corpus.judge import Mode
 from opencoder.files import atomic, make_folder
 
 

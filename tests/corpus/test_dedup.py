@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from corpus.dedup import Settings, deduplicate
-from corpus.profiles import choose_profile
-from corpus.read import read_documents
+from corpus.dedup.profiles import choose_profile
+from corpus.dedup.run import Settings, deduplicate
+from corpus.readers.rows import read_documents
 from opencoder.errors import DataError, UserError
 
 Rows = list[dict[str, Any]]

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus import kernels_numba, kernels_numpy
-from corpus.clusters import find_clusters, keep_best, star_edges
-from corpus.exact import UNKNOWN, find_copies, known
-from corpus.kernels import Kernels
+from corpus.dedup import kernels_numba, kernels_numpy
+from corpus.dedup.clusters import find_clusters, keep_best, star_edges
+from corpus.dedup.exact import UNKNOWN, find_copies, known
+from corpus.dedup.kernels import Kernels
 from opencoder.errors import UserError
 
 Row = tuple[int, int | None, int | None]

@@ -11,11 +11,11 @@ from datasketch import MinHash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus import kernels_numba, kernels_numpy
-from corpus.kernels import Kernels
-from corpus.minhash import BandHasher, parameters
-from corpus.profiles import PROFILES, Profile, Shingle, choose_profile
-from corpus.shingles import jaccard, shingle_hashes
+from corpus.dedup import kernels_numba, kernels_numpy
+from corpus.dedup.kernels import Kernels
+from corpus.dedup.minhash import BandHasher, parameters
+from corpus.dedup.profiles import PROFILES, Profile, Shingle, choose_profile
+from corpus.dedup.shingles import jaccard, shingle_hashes
 from opencoder.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]

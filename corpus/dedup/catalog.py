@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from corpus.read import Document
+    from corpus.document import Document
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """Inner loops of deduplication, compiled by numba on their first call and cached beside this file.
 
-All of them release the interpreter lock, so that threads run them side by side. ``corpus.kernels_numpy`` has
+All of them release the interpreter lock, so that threads run them side by side. ``kernels_numpy`` has
 the same functions without a compiler; tests hold both to equal results.
 
 Numba widens products of 32-bit integers to 64 bits; results are cut back, which LLVM turns into plain 32-bit

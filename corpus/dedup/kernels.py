@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Kernels(Protocol):
-    """The functions of ``corpus.kernels_numba`` and ``corpus.kernels_numpy``, which give equal results."""
+    """The functions of ``kernels_numba`` and ``kernels_numpy``, which give equal results."""
 
     def hash_words(
         self, data: NDArray[np.uint8], word_byte: NDArray[np.bool_], width: int
@@ -44,10 +44,10 @@ class Kernels(Protocol):
 def best_kernels() -> Kernels:
     """Return the quickest loops that this environment can run, and warn where those are the slow ones."""
     try:
-        from corpus import kernels_numba
+        from corpus.dedup import kernels_numba
     # A numba that does not fit the installed numpy refuses with the same error as one that is not there.
     except ImportError as error:
-        from corpus import kernels_numpy
+        from corpus.dedup import kernels_numpy
 
         logger.warning("hashing goes at a tenth of its speed: %s; pip install 'opencoder[corpus]'", error)
         return kernels_numpy

@@ -14,13 +14,13 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from corpus.document import Document
 from opencoder.errors import DataError, UserError
 from opencoder.files import reading_from
 from opencoder.store import read_numbered
@@ -28,31 +28,6 @@ from opencoder.store import read_numbered
 _COLUMNS = ("id", "path", "repo", "content", "text", "stars", "commit_time")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LARGEST = 2**63 - 1
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Document:
-    """One file of a corpus.
-
-    Attributes:
-        id: Unique within a corpus.
-        content: Its bytes; text of JSON lines and Parquet as UTF-8.
-        path: Path within its repository.
-        repo: Name of its repository.
-        stars: Stars of the repository.
-        commit_time: Microseconds since 1970, UTC.
-        file: The file it was read from.
-        line: Line or row (1-based) there.
-    """
-
-    id: str
-    content: bytes
-    path: str | None = None
-    repo: str | None = None
-    stars: int | None = None
-    commit_time: int | None = None
-    file: Path
-    line: int | None = None
 
 
 class _Row(msgspec.Struct, kw_only=True):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from corpus.kernels import Kernels, best_kernels
+from corpus.dedup.kernels import Kernels, best_kernels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from corpus.kernels import Kernels, best_kernels
-from corpus.shingles import shingle_hashes
+from corpus.dedup.kernels import Kernels, best_kernels
+from corpus.dedup.shingles import shingle_hashes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from corpus.profiles import Profile
+    from corpus.dedup.profiles import Profile
 
 SEED = 1
 """Seed of the family, datasketch's default."""
@@ -49,7 +49,7 @@ class BandHasher:
         self._a, self._b = (values[:lanes].copy() for values in parameters(profile.num_perm, seed))
 
     def shingles(self, content: bytes | memoryview) -> NDArray[np.uint32]:
-        """Return the hashes of the distinct shingles of a file (see ``corpus.shingles``)."""
+        """Return the hashes of the distinct shingles of a file (see ``corpus.dedup.shingles``)."""
         return shingle_hashes(content, self.profile.shingle, self._kernels)
 
     def signature(self, hashes: NDArray[np.uint32]) -> NDArray[np.uint32]:

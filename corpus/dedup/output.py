@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from opencoder.files import atomic
 
 if TYPE_CHECKING:
-    from corpus.catalog import Catalog
-    from corpus.spool import Spool
+    from corpus.dedup.catalog import Catalog
+    from corpus.dedup.spool import Spool
 
 _BATCH_BYTES = 64 << 20
 _BATCH_ROWS = 16384

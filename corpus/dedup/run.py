@@ -2,8 +2,8 @@
 
 1. Read every document once: contents go to a spool on disk, ids, ranks and hashes stay in memory.
 2. Number the documents in the order of their ids; from here on the order of the input is forgotten.
-3. Exact copies: the best of each group stays (``corpus.exact``).
-4. Band keys of what is left, in threads, to a file (``corpus.minhash``); clusters (``corpus.clusters``).
+3. Exact copies: the best of each group stays (``exact``).
+4. Band keys of what is left, in threads, to a file (``minhash``); clusters (``clusters``).
 5. Write ``kept.parquet`` and ``dropped.parquet`` in the order of ids.
 
 ``kept_id`` of a dropped document is always one that was kept: an exact copy of a file that later went as a
@@ -24,14 +24,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from corpus.catalog import Catalog
-from corpus.clusters import find_clusters, keep_best
-from corpus.exact import find_copies, known
-from corpus.minhash import BandHasher
-from corpus.output import write_dropped, write_kept
-from corpus.read import Document, read_documents
-from corpus.shingles import jaccard
-from corpus.spool import Spool
+from corpus.dedup.catalog import Catalog
+from corpus.dedup.clusters import find_clusters, keep_best
+from corpus.dedup.exact import find_copies, known
+from corpus.dedup.minhash import BandHasher
+from corpus.dedup.output import write_dropped, write_kept
+from corpus.dedup.shingles import jaccard
+from corpus.dedup.spool import Spool
+from corpus.document import Document
+from corpus.readers.rows import read_documents
 from opencoder.errors import DataError
 from opencoder.files import make_folder, writing_to
 from opencoder.log import logger
@@ -39,7 +40,7 @@ from opencoder.log import logger
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from corpus.profiles import Profile
+    from corpus.dedup.profiles import Profile
 
 _CHUNK = 256
 """Documents that a thread takes at once."""
@@ -50,7 +51,7 @@ class Settings:
     """What to do.
 
     Attributes:
-        source: A folder of files, or a file of rows (see ``corpus.read``).
+        source: A folder of files, or a file of rows (see ``corpus.readers.rows``).
         out: Folder of the results.
         profile: How near-duplicates are found.
         concurrency: Threads.

@@ -1,6 +1,6 @@
 """The inner loops of deduplication without a compiler: equal results, about a tenth of the speed.
 
-See ``corpus.kernels_numba`` for what each function does; this one is used where numba is not installed.
+See ``corpus.dedup.kernels_numba`` for what each function does; this one is used where numba is not installed.
 """
 
 from __future__ import annotations

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from corpus.kernels import Kernels, best_kernels
+from corpus.dedup.kernels import Kernels, best_kernels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from corpus.profiles import Shingle
+    from corpus.dedup.profiles import Shingle
 
 WIDTH = 5
 """Words or characters of a shingle."""
