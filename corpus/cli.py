@@ -5,49 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from corpus.dedup.profiles import choose_profile
+from corpus.options import BuildOptions, DedupOptions
 from opencoder.config import Common
 from opencoder.errors import DependencyError, UserError
 from opencoder.log import emit
 
 if TYPE_CHECKING:
     from corpus.dedup.run import Summary
+    from corpus.pipeline.outputs import Summary as BuildSummary
 
 app = App(name="corpus", help="Build clean code corpora.")
 
 _NEEDED = {"bs4", "duckdb", "esprima", "jieba", "MeCab", "numpy", "pyarrow", "pygments", "zhconv"}
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DedupOptions:
-    """Options of ``dedup``."""
-
-    out: Annotated[Path, Parameter(name=("--out", "-o"))]
-    """Folder of kept.parquet and dropped.parquet."""
-    profile: Literal["paper", "near", "stack"] = "paper"
-    """How near is a duplicate: paper (16 bands of 128, threshold 0.98), near (128 of 16, 0.74), stack (25 of
-    10 over 256 permutations, 0.72)."""
-    bands: int | None = None
-    """Bands in place of the profile's."""
-    rows: int | None = None
-    """Rows of a band in place of the profile's."""
-    num_perm: int | None = None
-    """Permutations in place of the profile's."""
-    shingle: Literal["word5", "char5"] | None = None
-    """Five words or five characters, in place of the profile's."""
-    concurrency: int | None = None
-    """Threads; one per CPU if not given."""
-    memory_mb: int = 1024
-    """Most memory of the database that groups exact copies, in MiB; what is more goes to disk."""
-    limit: int | None = None
-    """Only the first so many documents."""
 
 
 @app.command
@@ -85,6 +61,27 @@ def dedup(
         )
     )
     emit(asdict(done), json=common is not None and common.json, text=lambda: _text(done, options.out))
+
+
+@app.command
+def build(
+    sources: Annotated[
+        list[str],
+        Parameter(name="IN", help="Folders, git checkouts, .jsonl(.gz, .zst), .parquet, or hub ids."),
+    ],
+    *,
+    options: BuildOptions,
+    common: Common | None = None,
+) -> None:
+    """Build a clean corpus: deduplicated, redacted, filtered, sampled; every reject with its reason."""
+    with _extra():
+        from corpus.pipeline.build import build as run
+        from corpus.pipeline.from_options import machine_of, settings_of
+
+        settings, machine = settings_of(sources, options), machine_of(options)
+        config = {"sources": sources, **asdict(options)}
+        done = run(settings, options.out, machine, config=config, resume=options.resume)
+    emit(done, json=common is not None and common.json, text=lambda: _built(done))
 
 
 @app.command
@@ -128,6 +125,18 @@ def _extra() -> Iterator[None]:
         raise DependencyError(
             f"corpus needs {error.name}", repair="pip install 'opencoder[corpus]'"
         ) from error
+
+
+def _built(done: BuildSummary) -> str:
+    rows = (
+        ("read", done.read, f"{done.bytes_read / 1e6:.1f} MB"),
+        ("exact duplicates", done.exact_duplicates, ""),
+        ("near-duplicates", done.fuzzy_duplicates, ""),
+        ("rejected in all", done.rejected, ""),
+        ("kept", done.kept, f"{done.bytes_kept / 1e6:.1f} MB"),
+    )
+    lines = [f"{name:17} {number:>9} {more:>12}".rstrip() for name, number, more in rows]
+    return "\n".join([*lines, f"what went and why: {done.out}/report.html"])
 
 
 def _text(done: Summary, out: Path) -> str:

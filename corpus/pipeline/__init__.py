@@ -1,0 +1,1 @@
+"""A build: from inputs to documents, rejects and report, shard by shard."""

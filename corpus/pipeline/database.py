@@ -1,0 +1,49 @@
+"""The database of the steps that look at the whole corpus: bounded in memory, spilling to the work folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from opencoder.errors import DependencyError, UserError
+
+
+@contextmanager
+def open_database(folder: Path, *, memory_mb: int, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open an empty database.
+
+    Args:
+        folder: Where what does not fit into memory goes.
+        memory_mb: Most memory in MiB.
+        threads: Its threads.
+
+    Raises:
+        UserError: The memory limit is too low for the work in the block.
+        DependencyError: The disk is full.
+    """
+    config = {
+        "memory_limit": f"{memory_mb}MiB",
+        "temp_directory": str(folder),
+        "threads": threads,
+        # Order comes from ORDER BY; keeping that of insertion costs memory.
+        "preserve_insertion_order": False,
+    }
+    try:
+        with duckdb.connect(":memory:", config=config) as database:
+            yield database
+    except duckdb.OutOfMemoryException as error:
+        raise UserError(
+            f"{memory_mb} MiB are too little for a step over all documents; raise --memory"
+        ) from error
+    except duckdb.IOException as error:
+        raise DependencyError(
+            f"the database cannot write: {error}", repair=f"df -h {folder}  # free some space"
+        ) from error
+
+
+def quoted(paths: list[Path]) -> str:
+    """Return paths as a list of SQL texts."""
+    return "[" + ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths) + "]"

@@ -1,0 +1,2 @@
+def render_card(report, *, num_files: int) -> str:
+    return "---\n"

@@ -1,0 +1,2 @@
+def render_page(report) -> str:
+    return "<p>read"
