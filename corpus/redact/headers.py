@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from corpus.redact.licences import HINTS, KEEP, LICENCE, NOTICE, WEAK
+from corpus.redact.licences import HINTS, KEEP, LICENCE, NOTICE, WEAK, WORDS
 from corpus.redact.styles import Block, leading_blocks
 
 _PASSES = 4
@@ -54,7 +54,8 @@ def _pass(text: str, language: str, filename: str) -> tuple[str, int]:
 
 def _without_licence(comment: str, block: Block) -> str | None:
     """The comment without its licence, empty if it is nothing else; None if it has none."""
-    if not LICENCE.search(_flat(comment)):
+    low = comment.lower()
+    if not any(hint in low for hint in HINTS):
         return None
     lines = comment.splitlines(keepends=True)
     bodies = [_body(line, block, index, len(lines)) for index, line in enumerate(lines)]
@@ -73,11 +74,6 @@ def _without_licence(comment: str, block: Block) -> str | None:
             behind -= 1
             del kept[behind]
     return "".join(kept)
-
-
-def _flat(comment: str) -> str:
-    """All of a comment on one line, signs at the edges of its lines taken off."""
-    return "\n".join(line.strip(_EDGES) for line in comment.splitlines())
 
 
 def _body(line: str, block: Block, index: int, total: int) -> str:
@@ -128,11 +124,14 @@ def _paragraphs(bodies: list[str]) -> Iterator[list[int]]:
 def _strong(bodies: list[str], paragraph: list[int]) -> set[int]:
     """Lines from the first word of a licence in the paragraph to the end of its last sentence."""
     joined = "\n".join(bodies[index] for index in paragraph)
+    low = joined.lower()
+    if not any(word in low for word in WORDS):
+        return set()
     starts = [0]
     for index in paragraph:
         starts.append(starts[-1] + len(bodies[index]) + 1)
     first, last, position = len(paragraph), -1, 0
-    for match in _matches(joined):
+    for match in LICENCE.finditer(joined):
         while starts[position + 1] <= match.start():
             position += 1
         first = min(first, position)
@@ -144,14 +143,6 @@ def _strong(bodies: list[str], paragraph: list[int]) -> set[int]:
     while first and bodies[paragraph[first]][:1].islower() and not bodies[paragraph[first - 1]].endswith((".", ":")):
         first -= 1
     return {paragraph[index] for index in range(first, _last_line(bodies, paragraph, last) + 1)}
-
-
-def _matches(joined: str) -> Iterator[re.Match[str]]:
-    # Multi-line anchors, while words may be parted by line ends.
-    return _MULTILINE.finditer(joined)
-
-
-_MULTILINE = re.compile(LICENCE.pattern, LICENCE.flags | re.MULTILINE)
 
 
 def _last_line(bodies: list[str], paragraph: list[int], last: int) -> int:

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 
 from corpus.redact.base import Source, Span
 
-_V4 = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9])")
-# Global unicast is 2000::/3, so one look at the first digit passes nearly all colons by.
-_V6 = re.compile(r"[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{3,35}(?![0-9A-Za-z:])")
+# Dots and colons are rarer than digits, so both expressions begin behind the first group.
+_V4 = re.compile(r"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9])")
+_V6 = re.compile(r":(?:[0-9A-Fa-f]{0,4}:){1,6}[0-9A-Fa-f]{0,4}(?![0-9A-Za-z:])")
+_V6_FIRST = re.compile(r"[23][0-9A-Fa-f]{3}")
 _RESOLVERS = frozenset(
     """8.8.8.8 8.8.4.4 1.1.1.1 1.0.0.1 1.1.1.2 1.0.0.2 1.1.1.3 1.0.0.3 9.9.9.9 9.9.9.10 149.112.112.112 208.67.222.222
     208.67.220.220 76.76.19.19 76.223.122.150 8.26.56.26 8.20.247.20 94.140.14.14 94.140.15.15 114.114.114.114
@@ -33,17 +34,25 @@ def find(source: Source) -> Iterator[Span]:
     """Yield the place of each public address."""
     text = source.text
     for match in _V4.finditer(text):
-        if _stands_alone(text, match) and _is_public(match.group()) and _is_address(source, match):
-            yield Span(match.start(), match.end(), "ip_address")
+        window = text[max(0, match.start() - 3) : match.start()]
+        start = match.start() - len(window) + len(window.rstrip("0123456789"))
+        value = text[start : match.end()]
+        if start < match.start() and _stands_alone(text, start, match.end()) and _is_public(value):
+            if _is_address(source, start, match.end()):
+                yield Span(start, match.end(), "ip_address")
     for match in _V6.finditer(text):
-        before = text[match.start() - 1 : match.start()]
-        if not (before.isalnum() or before in {":", "_", "."}) and _is_public(match.group()):
-            yield Span(match.start(), match.end(), "ip_address")
+        start = match.start() - 4
+        # Global unicast is 2000::/3.
+        if start < 0 or not _V6_FIRST.match(text, start):
+            continue
+        before = text[start - 1 : start] if start else ""
+        if not (before.isalnum() or before in {":", "_", "."}) and _is_public(text[start : match.end()]):
+            yield Span(start, match.end(), "ip_address")
 
 
-def _stands_alone(text: str, match: re.Match[str]) -> bool:
-    before = text[max(0, match.start() - 2) : match.start()]
-    after = text[match.end() : match.end() + 2]
+def _stands_alone(text: str, start: int, end: int) -> bool:
+    before = text[max(0, start - 1) : start]
+    after = text[end : end + 2]
     if before and (before[-1].isalnum() or before[-1] in "._-+$%#"):
         return False
     if after and (after[0].isalpha() or after[0] in "_-+"):
@@ -61,12 +70,12 @@ def _is_public(value: str) -> bool:
     return address.version == 6 or not value.endswith(".0.0")
 
 
-def _is_address(source: Source, match: re.Match[str]) -> bool:
+def _is_address(source: Source, start: int, end: int) -> bool:
     """Whether what stands around four numbers speaks for an address."""
-    before = source.line_before(match.start(), 60).lower()
+    before = source.line_before(start, 60).lower()
     if _VERSION.search(before):
         return False
-    after = source.text[match.end() : match.end() + 1]
+    after = source.text[end : end + 1]
     if source.language in {"svg", "xml", "html"} or "d=" in before:
         # Paths of drawings leave out the blank before a decimal point: 12.5.25.5
         if re.search(r"[0-9][ ,-]$", before):
@@ -74,6 +83,6 @@ def _is_address(source: Source, match: re.Match[str]) -> bool:
     last = before.rstrip(" ,;")[-16:].split(" ")[-1]
     if before.endswith((" ", ",")) and re.fullmatch(r"-?\d*\.\d+", last):
         return False
-    if all(int(part) < _SMALL for part in match.group().split(".")):
+    if all(int(part) < _SMALL for part in source.text[start:end].split(".")):
         return bool(_HOST.search(before)) or after == ":"
     return True

@@ -7,6 +7,12 @@ import re
 # Any of these must be in a text for a header to be looked for.
 HINTS = ("copyright", "licen", "©", "(c)", "rights reserved", "warrant", "public domain", "copyleft", "permission")
 
+WORDS = (
+    *HINTS, "&copy;", "distribut", "software", "applicable law", "you may", "no event", "you should", "terms", "proprietary",
+    "neither the name", "copying", "license",
+)  # fmt: skip
+"""One of these is in everything that ``LICENCE`` finds; looking for them is much faster."""
+
 _YEAR = r"(?:19|20)\d\d"
 _NOTICE = rf"""
     (?<![\w"'`.\[(/])copyright\s*(?:notice)?[:,]?\s*(?:\(c\)|©|&copy;|{_YEAR}|\d{{4}}\b|by\s+[A-Z]|%\s*{_YEAR})
@@ -38,8 +44,8 @@ _PROSE = r"""
   | \bcopying\s+and\s+distribution\s+of\s+this | \bno\s+warrant(?:y|ies)
 """
 NOTICE = re.compile(_NOTICE, re.VERBOSE | re.IGNORECASE)
-LICENCE = re.compile(f"{_NOTICE}|{_PROSE}", re.VERBOSE | re.IGNORECASE)
-"""What makes lines of a comment a licence by itself."""
+LICENCE = re.compile(f"{_NOTICE}|{_PROSE}", re.VERBOSE | re.IGNORECASE | re.MULTILINE)
+"""What makes lines of a comment a licence by itself; words may be parted by line ends."""
 
 WEAK = re.compile(
     r"^(?:this\s+(?:file|program|code|software|library|source|module|script|work|notice|project)\s+is\s+(?:a\s+)?part\s+of\b"

@@ -9,21 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from corpus.redact.base import Source, Span
+from corpus.redact.base import Source, Span, find_all
 
 _WORD = r"[^\W\d_][\w'’-]{0,30}\.?"
 _PERSON = re.compile(rf"{_WORD}(?:[ \t]{{1,3}}{_WORD}){{0,4}}")
-_TAG = re.compile(r"(?:[@\\]authors?(?:[ \t]*:)?[ \t]{1,20}|\\author(?:\[[^\]\n]{0,40}\])?\{)", re.I)
-_LABEL = re.compile(
-    r"(?:\b(?:(?:original |main |lead |co-?)?authors?|maintainers?|maintained by|developers?)[ \t]{0,8}:[ \t]{1,20}"
-    r"|\b(?:originally |first )?(?:written|created|coded|developed|contributed|authored) by:?[ \t]{1,8}"
-    r"|\b(?:signed-off|co-authored|reviewed|reported|tested|acked|suggested|co-developed)-by:[ \t]{1,8})",
-    re.IGNORECASE,
-)
+_TAG = re.compile(r"authors?(?:[ \t]*:)?(?:[ \t]{1,20}|(?:\[[^\]\n]{0,40}\])?\{)", re.IGNORECASE)
+_LABEL = re.compile(r"(?:authors?|maintainers?|developers?)[ \t]{0,8}:[ \t]{1,20}|maintained by:?[ \t]{1,8}", re.IGNORECASE)
 _CODE = re.compile(
-    r"\b(?:__)?(?:authors?|maintainers?|author_name|creator)(?:__)?[\"']?[ \t]{0,8}(?:=>|:=|=|:)\s{0,8}"
+    r"(?:authors?|maintainers?|author_name|creator)(?:__)?[\"']?[ \t]{0,8}(?:=>|:=|=|:)\s{0,8}"
     r"(?:[\[({]\s{0,40})?u?[\"'](?:name[\"']\s{0,4}:\s{0,4}[\"'])?",
     re.IGNORECASE,
+)
+_BY = re.compile(r"by:?[ \t]{1,8}", re.IGNORECASE)
+_MADE = ("written ", "created ", "coded ", "developed ", "contributed ", "authored ")
+_TRAILERS = tuple(
+    f"{word}-" for word in "signed-off co-authored reviewed reported tested acked suggested co-developed".split()
 )
 _TODO = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\((?P<name>[A-Za-z][A-Za-z._-]{1,30}[0-9]{0,4})\)(?=[: ]|$)", re.M)
 _NEXT = re.compile(r"[ \t]{0,4}(?:<[^<>\n]{0,80}>|\([^()\n]{0,80}\))?[ \t]{0,4}(?:,|&|\band\b)[ \t]{0,4}(?:and\b[ \t]{0,4})?")
@@ -51,22 +51,34 @@ _NOT_USERS = frozenset(
 
 def find(source: Source) -> Iterator[Span]:
     """Yield the place of each name behind a mark."""
-    text, low = source.text, source.low
-    if "author" in low:
-        for match in _TAG.finditer(text):
-            yield from _names(source, match.end(), least=1)
-    if "author" in low or "maintain" in low or "creator" in low:
-        for match in _CODE.finditer(text):
-            yield from _names(source, match.end(), least=1 if "__" in match.group() else 2, literal=True)
-    if any(mark in low for mark in ("author", "maintain", "-by:", "ten by", "ted by", "ped by", "ded by", "red by", "developer")):
-        for match in _LABEL.finditer(text):
-            if text[match.start() - 1 : match.start()] not in {"@", "\\", "_"}:
+    for word in ("author", "maintain", "creator", "developer"):
+        for at in find_all(source.low, word):
+            yield from _at_word(source, at)
+    for at in find_all(source.low, "by"):
+        before = source.low[max(0, at - 14) : at]
+        if before.endswith(_MADE) or (before.endswith(_TRAILERS) and source.low.startswith("by:", at)):
+            match = _BY.match(source.text, at)
+            if match:
                 yield from _names(source, match.end(), least=2)
-    if "TODO(" in text or "FIXME(" in text or "XXX(" in text or "HACK(" in text:
-        for match in _TODO.finditer(text):
+    if any(f"{mark}(" in source.text for mark in ("TODO", "FIXME", "XXX", "HACK")):
+        for match in _TODO.finditer(source.text):
             name = match["name"]
             if name.lower() not in _NOT_USERS and not name.isupper() and not re.search(r"[-.]\d", name):
                 yield Span(match.start("name"), match.end("name"), "name")
+
+
+def _at_word(source: Source, at: int) -> Iterator[Span]:
+    """Names behind ``@author``, ``Author:`` and ``author = "..."``, whose word begins at ``at``."""
+    text = source.text
+    before = text[at - 1] if at else " "
+    if before in "@\\":
+        if match := _TAG.match(text, at):
+            yield from _names(source, match.end(), least=1)
+        return
+    if match := _CODE.match(text, at):
+        yield from _names(source, match.end(), least=1 if "__" in match.group() else 2, literal=True)
+    elif not (before.isalnum() or before in "_$.") and (match := _LABEL.match(text, at)):
+        yield from _names(source, match.end(), least=2)
 
 
 def _names(source: Source, at: int, *, least: int, literal: bool = False) -> Iterator[Span]:
