@@ -1,0 +1,84 @@
+"""What the finders of personal data share: the text under search, and a place in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+
+class Span(NamedTuple):
+    """A place to replace.
+
+    Attributes:
+        start: Index of its first character.
+        end: Index behind its last.
+        kind: ``email``, ``ip_address``, ``key``, ``password`` or ``name``.
+    """
+
+    start: int
+    end: int
+    kind: str
+
+
+# Languages and endings whose values stand without quotes.
+_UNQUOTED = frozenset(
+    {
+        "yaml", "ini", "java properties", "dotenv", "shell", "dockerfile", "makefile", "batchfile", "text",
+        "editorconfig", "git config", "npm config", "systemd", "desktop", "nginx", "apacheconf", "fish",
+        "tcsh", "unix assembly config",
+    }
+)  # fmt: skip
+_UNQUOTED_ENDS = (
+    ".yml", ".yaml", ".ini", ".cfg", ".conf", ".cnf", ".properties", ".env", ".sh", ".bash", ".zsh", ".bat", ".cmd",
+    ".netrc", ".pgpass", ".npmrc", ".pypirc", ".toml.example", ".txt",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A text under search.
+
+    Attributes:
+        text: The text.
+        low: The same in small letters, index by index.
+        language: Name of its language, small letters.
+        filename: Name or path of the file.
+    """
+
+    text: str
+    low: str
+    language: str
+    filename: str
+
+    @classmethod
+    def of(cls, text: str, *, language: str, filename: str) -> Source:
+        """Make one; ``low`` keeps the length of ``text``, which ``str.lower`` does not always."""
+        low = text.lower()
+        if len(low) != len(text):
+            low = "".join(c if len(c.lower()) != 1 else c.lower() for c in text)
+        return cls(text, low, language.lower(), PurePosixPath(filename.replace("\\", "/")).name.lower())
+
+    @property
+    def unquoted(self) -> bool:
+        """Whether values stand without quotes in such a file."""
+        return self.language in _UNQUOTED or self.filename.endswith(_UNQUOTED_ENDS) or ".env" in self.filename
+
+    def line_before(self, index: int, limit: int = 200) -> str:
+        """The line up to ``index``, at most its last ``limit`` characters."""
+        start = max(self.text.rfind("\n", max(0, index - limit), index) + 1, index - limit, 0)
+        return self.text[start:index]
+
+    def line_after(self, index: int, limit: int = 200) -> str:
+        """The rest of the line from ``index``, at most ``limit`` characters."""
+        end = self.text.find("\n", index, index + limit)
+        return self.text[index : end if end >= 0 else index + limit]
+
+
+def find_all(text: str, needle: str) -> Iterator[int]:
+    """Yield the index of every occurrence, without overlaps."""
+    at = text.find(needle)
+    while at >= 0:
+        yield at
+        at = text.find(needle, at + len(needle))

@@ -1,0 +1,179 @@
+"""Copyright headers: paragraphs of leading comments that speak of copyright and licence go, the others stay.
+
+A paragraph ends at a comment line without words. Within one, lines before the first word of the licence are a
+description and stay, as do lines behind its last sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+from corpus.redact.licences import HINTS, KEEP, LICENCE, NOTICE, WEAK, WORDS
+from corpus.redact.styles import Block, leading_blocks
+
+_PASSES = 4
+_EDGES = " \t\r\n*#/-=;%!|~+_"
+_GOES_ON = re.compile(r"(?:,|\band|\bby|\bthe|\bof|\bor|&|-)$", re.IGNORECASE)
+_MORE = re.compile(r"[a-z]|\d{4}\b|all rights|(?:and|or)\b|<\S+@|[\w.+-]+@\S+$")
+
+
+def strip_headers(text: str, *, language: str, filename: str) -> tuple[str, int]:
+    """Return ``text`` without its copyright headers, and the number of comments that had one.
+
+    A text of which nothing but white space would be left comes back as it is, with 0.
+    """
+    low = text.lower()
+    if not any(hint in low for hint in HINTS):
+        return text, 0
+    stripped, total = text, 0
+    for _ in range(_PASSES):
+        shorter, count = _pass(stripped, language.lower(), filename)
+        if not count or not shorter.strip("\ufeff \t\r\n\f\v"):
+            break
+        stripped, total = shorter, total + count
+    return (stripped, total) if stripped.strip() else (text, 0)
+
+
+def _pass(text: str, language: str, filename: str) -> tuple[str, int]:
+    pieces: list[str] = []
+    count = at = 0
+    for block in leading_blocks(text, language=language, filename=filename):
+        rest = _without_licence(text[block.start : block.end], block)
+        if rest is None:
+            continue
+        count += 1
+        before = text[at : block.start]
+        pieces += [before, rest]
+        at = block.end
+        if not rest and (block.start == 0 or not before.strip() or before.endswith("\n\n")):
+            at += len(text[at:]) - len(text[at:].lstrip("\r\n")) if text[at - 1 : at] == "\n" else 0
+    return "".join([*pieces, text[at:]]), count
+
+
+def _without_licence(comment: str, block: Block) -> str | None:
+    """The comment without its licence, empty if it is nothing else; None if it has none."""
+    low = comment.lower()
+    if not any(hint in low for hint in HINTS):
+        return None
+    lines = comment.splitlines(keepends=True)
+    bodies = [_body(line, block, index, len(lines)) for index, line in enumerate(lines)]
+    dropped = _licence_lines(bodies)
+    if not dropped:
+        return None
+    left = [index for index, body in enumerate(bodies) if body and index not in dropped]
+    if not left:
+        return ""
+    if block.opener in {'"""', "'''", 'r"""', 'u"""'}:
+        return None  # a docstring with a description is a value of the program
+    kept = list(_rebuild(lines, bodies, dropped, block))
+    if max(dropped) > left[-1]:
+        behind = len(kept) - bool(block.closer)
+        while behind and not kept[behind - 1].strip(_EDGES):
+            behind -= 1
+            del kept[behind]
+    return "".join(kept)
+
+
+def _body(line: str, block: Block, index: int, total: int) -> str:
+    """The words of a line, or nothing."""
+    body = line.strip()
+    if block.marker:
+        where = body.lower().find(block.marker) if block.marker != ".." or body.startswith("..") else -1
+        body = body[where + len(block.marker) :] if where >= 0 else body
+    else:
+        if index == 0:
+            body = body[len(block.opener) :] if body.startswith(block.opener) else body
+        if index == total - 1:
+            body = body.removesuffix(block.closer.strip())
+    body = body.strip(_EDGES) if not body.startswith(("!", "+build")) else body
+    return body if any(c.isalnum() or c == "©" for c in body) else ""
+
+
+def _licence_lines(bodies: list[str]) -> set[int]:
+    """Indices of the lines that are licence."""
+    dropped: set[int] = set()
+    weak: list[list[int]] = []
+    for paragraph in _paragraphs(bodies):
+        found = _strong(bodies, paragraph)
+        dropped |= found
+        rest = [index for index in paragraph if index not in found]
+        if not found or (rest and WEAK.match(bodies[rest[0]])):
+            weak.append(rest)
+    if not dropped:
+        return dropped
+    for paragraph in weak:
+        if WEAK.match(" ".join(bodies[index] for index in paragraph)):
+            dropped.update(paragraph)
+    return dropped
+
+
+def _paragraphs(bodies: list[str]) -> Iterator[list[int]]:
+    paragraph: list[int] = []
+    for index, body in enumerate(bodies):
+        if body and not KEEP.search(body):
+            paragraph.append(index)
+        elif paragraph:
+            yield paragraph
+            paragraph = []
+    if paragraph:
+        yield paragraph
+
+
+def _strong(bodies: list[str], paragraph: list[int]) -> set[int]:
+    """Lines from the first word of a licence in the paragraph to the end of its last sentence."""
+    joined = "\n".join(bodies[index] for index in paragraph)
+    low = joined.lower()
+    if not any(word in low for word in WORDS):
+        return set()
+    starts = [0]
+    for index in paragraph:
+        starts.append(starts[-1] + len(bodies[index]) + 1)
+    first, last, position = len(paragraph), -1, 0
+    for match in LICENCE.finditer(joined):
+        while starts[position + 1] <= match.start():
+            position += 1
+        first = min(first, position)
+        while starts[position + 1] < match.end():
+            position += 1
+        last = position
+    if last < 0:
+        return set()
+    while first and bodies[paragraph[first]][:1].islower() and not bodies[paragraph[first - 1]].endswith((".", ":")):
+        first -= 1
+    return {paragraph[index] for index in range(first, _last_line(bodies, paragraph, last) + 1)}
+
+
+def _last_line(bodies: list[str], paragraph: list[int], last: int) -> int:
+    """The line on which the sentence ends that ``last`` is part of; a notice has one line more by its look only."""
+    for here, following in pairwise(range(last, len(paragraph))):
+        body, after = bodies[paragraph[here]], bodies[paragraph[following]]
+        if NOTICE.search(body):
+            if not (_GOES_ON.search(body) or _MORE.match(after)):
+                return here
+        elif body.endswith((".", "!", ":")) and not WEAK.match(after):
+            return here
+    return len(paragraph) - 1
+
+
+def _rebuild(lines: list[str], bodies: list[str], dropped: set[int], block: Block) -> Iterator[str]:
+    """Yield what is left, with one separator where a paragraph went."""
+    blank, gap = True, False
+    for index, (line, body) in enumerate(zip(lines, bodies, strict=True)):
+        is_first = block.opener and index == 0
+        is_last = block.closer and index == len(lines) - 1
+        if index in dropped:
+            gap = True
+            if is_first:
+                indent = line[: len(line) - len(line.lstrip())]
+                yield f"{indent}{block.opener}\n"
+            elif is_last:
+                tail = line[line.rindex(block.closer.strip()) :]
+                yield f"{line[: len(line) - len(line.lstrip())]}{tail}"
+        elif body or is_first or is_last:
+            yield line
+            blank, gap = not body, False
+        elif not (blank and gap):
+            yield line
+            blank, gap = True, gap
