@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from corpus.languages.compat import detect_compat
 from corpus.languages.detect import detect
 from corpus.languages.doc_type import Detected
 from corpus.natural import natural_language
+from corpus.readers.shard import MAX_DOCUMENT_BYTES
+from opencoder.files import reading_from
 
 
 def explain(
@@ -20,7 +23,7 @@ def explain(
     """Compute signals and rules of one file.
 
     Args:
-        content: Its bytes, or where they are.
+        content: Its bytes, or where they are. More than ``MAX_DOCUMENT_BYTES`` are dropped unseen.
         filename: Base name with its extension.
         mode: ``compat`` reproduces the released filter, ``default`` is without its faults.
         detected: Language and type, where they are known already.
@@ -28,10 +31,10 @@ def explain(
     Returns:
         A record as ``opencoder corpus explain`` writes it, all but the path.
     """
-    raw = content if isinstance(content, bytes) else content.read_bytes()
+    raw, digest, size = _read(content)
     found = detected or (detect_compat(filename) if mode == "compat" else detect(filename, raw))
     record: dict[str, Any] = {
-        "sha256": hashlib.sha256(raw).hexdigest(),
+        "sha256": digest,
         "language": found.language,
         "doc_type": found.doc_type,
         "natural_language": None,
@@ -41,6 +44,9 @@ def explain(
         "decision": "drop",
         "errors": {},
     }
+    if size > len(raw):
+        told = f"{size} bytes; at most {MAX_DOCUMENT_BYTES} are looked at"
+        return record | {"errors": {"size": told}}
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
@@ -57,6 +63,17 @@ def explain(
         }
         | _report(judged.verdict)
     )
+
+
+def _read(content: Path | bytes) -> tuple[bytes, str, int]:
+    """Return the bytes, only the first of them if there are too many, their SHA-256 and their number."""
+    if isinstance(content, bytes):
+        head, size = content, len(content)
+        return head[:MAX_DOCUMENT_BYTES], hashlib.sha256(content).hexdigest(), size
+    with reading_from(content), content.open("rb") as file:
+        head = file.read(MAX_DOCUMENT_BYTES)
+        file.seek(0)
+        return head, hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size
 
 
 def _report(verdict: Verdict) -> dict[str, Any]:

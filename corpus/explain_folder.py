@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from corpus.explain import explain
 from corpus.judge import Mode
 from opencoder.files import atomic, make_folder
+from opencoder.log import progress
 
 
 def explain_folder(folder: Path, out: Path, mode: Mode = "compat") -> int:
@@ -25,8 +27,11 @@ def explain_folder(folder: Path, out: Path, mode: Mode = "compat") -> int:
     )
     encoder = msgspec.json.Encoder()
     make_folder(out.parent)
-    with atomic(out) as stream:
+    with atomic(out) as stream, progress("explaining", len(paths)) as bar:
         for path in paths:
-            record = {"path": path.relative_to(folder).as_posix(), **explain(path, path.name, mode)}
-            stream.write(encoder.encode(record) + b"\n")
+            found = explain(path, path.name, mode)
+            # Names on disk are bytes; those that are not UTF-8 are written with escapes.
+            name = os.fsencode(path.relative_to(folder)).decode("utf-8", "backslashreplace")
+            stream.write(encoder.encode({"path": name, **found}) + b"\n")
+            bar.advance(status=found["decision"])
     return len(paths)

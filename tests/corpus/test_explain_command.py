@@ -1,6 +1,7 @@
 """``opencoder corpus explain`` as a user calls it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -44,3 +45,24 @@ def test_what_cannot_be_read_or_written_is_told_in_one_line(tmp_path: Path) -> N
     (tmp_path / "file").write_text("x")
     blocked = explain(str(tmp_path / "in"), "-o", str(tmp_path / "file" / "out.jsonl"))
     assert (blocked.returncode, blocked.stderr.count("\n")) == (2, 1), blocked.stderr
+
+
+def test_odd_files_are_explained(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    with (folder / "line.py").open("wb") as file:
+        file.truncate(1 << 30)  # a gigabyte on one line, sparse on disk
+    (folder / "nul.py").write_bytes(b"a = 1\0\n" * 30)
+    (folder / "deep.py").write_text("(" * 50_000 + ")" * 50_000)
+    (folder / "deep.js").write_text("[" * 50_000)
+    (folder / "lines.py").write_text("a = 1\u2028\r\n\n\t" * 40)
+    (folder / "a\nb.py").write_text(PYTHON_FILE)
+    Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.py")).write_text(PYTHON_FILE)
+    (folder / "link.py").symlink_to("/etc/passwd")
+    done = explain(str(folder), "-o", str(tmp_path / "out.jsonl"), "--json")
+    assert done.returncode == 0, done.stderr
+    rows = {row["path"]: row for row in map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())}
+    assert set(rows) == {"line.py", "nul.py", "deep.py", "deep.js", "lines.py", "a\nb.py", "caf\\xe9.py"}
+    assert "1073741824 bytes" in rows["line.py"]["errors"]["size"]
+    assert all(row["decision"] == "drop" for row in rows.values())
+    assert rows["deep.py"]["hits"]
