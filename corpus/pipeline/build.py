@@ -140,7 +140,15 @@ class _Build:
         report = build_report(
             self.settings, stats, bad=self.plan.bad, duplicates=near.report(stats), caps=caps
         )
-        summary = outputs.finish(self.run, report, written, self.digest, self.phases.table)
+        summary = outputs.finish(
+            self.run,
+            report,
+            written,
+            self.digest,
+            workers=self.phases.executor.slots,
+            memory_bytes=self.machine.memory_bytes,
+            tasks=self.phases.table,
+        )
         shutil.rmtree(self.work.folder, ignore_errors=True)
         return summary
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import resource
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -55,8 +56,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     files: list[OutputFile]
 
 
-class Timing(msgspec.Struct, frozen=True, kw_only=True):
-    """What one step took, over all sessions; not part of the result.
+class StepTiming(msgspec.Struct, frozen=True, kw_only=True):
+    """What one step took, over all sessions.
 
     Attributes:
         cpu_s: CPU seconds of its tasks.
@@ -69,6 +70,20 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     mb: float
     mb_per_cpu_s: float | None
     rss_bytes: int
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a build took; not part of the result.
+
+    Attributes:
+        memory_bytes: Most memory that it was allowed.
+        leader_rss_bytes: Most memory of the process that leads, the database in it, in the last session.
+    """
+
+    workers: int
+    memory_bytes: int
+    leader_rss_bytes: int
+    steps: list[StepTiming]
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +129,14 @@ def finished(out: Path, inputs: str) -> Summary | None:
 
 
 def finish(
-    run: Run, report: BuildReport, written: Sequence[Done], inputs: str, tasks: Iterable[Done]
+    run: Run,
+    report: BuildReport,
+    written: Sequence[Done],
+    inputs: str,
+    *,
+    workers: int,
+    memory_bytes: int,
+    tasks: Iterable[Done],
 ) -> Summary:
     """Write everything else, the manifest last."""
     out = run.folder
@@ -123,7 +145,13 @@ def finish(
     write_json(out / REPORT, report)
     write_bytes(out / "report.html", render_page(report).encode())
     write_bytes(out / "README.md", render_card(report, num_files=num_files).encode())
-    write_json(out / "timing.json", _timings(tasks))
+    timing = Timing(
+        workers=workers,
+        memory_bytes=memory_bytes,
+        leader_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        steps=_timings(tasks),
+    )
+    write_json(out / "timing.json", timing)
     manifest = Manifest(
         version=__version__,
         config_hash=run.manifest.config_hash,
@@ -154,16 +182,16 @@ def _summary(report: BuildReport, out: Path) -> Summary:
     )
 
 
-def _timings(tasks: Iterable[Done]) -> list[Timing]:
+def _timings(tasks: Iterable[Done]) -> list[StepTiming]:
     by_step: dict[str, list[Done]] = {}
     for done in tasks:
         by_step.setdefault(done.key.partition("/")[0], []).append(done)
     return [_timing(step, dones) for step, dones in by_step.items()]
 
 
-def _timing(step: str, dones: Sequence[Done]) -> Timing:
+def _timing(step: str, dones: Sequence[Done]) -> StepTiming:
     cpu_s, mb = sum(done.cpu_s for done in dones), sum(done.num_bytes for done in dones) / 1e6
-    return Timing(
+    return StepTiming(
         step=step,
         tasks=len(dones),
         cpu_s=round(cpu_s, 3),

@@ -18,11 +18,14 @@ class Phases:
     Args:
         run: The run folder.
         executor: Does the tasks.
+
+    Attributes:
+        table: Finished tasks, of earlier sessions too.
     """
 
     def __init__(self, run: Run, executor: Executor) -> None:
         self.table = run.table("tasks", Done, key=lambda done: done.key)
-        self._executor = executor
+        self.executor = executor
 
     def map(self, label: str, tasks: Sequence[Task]) -> list[Done]:
         """Do tasks and return their answers in the order of the tasks. Progress is in megabytes.
@@ -35,7 +38,7 @@ class Phases:
         bytes_done = already
         total = -(-sum(task.num_bytes for task in tasks) // _MB)
         with progress(f"{label} (MB)", total, already=already // _MB) as bar:
-            for task, done in self._executor.run(left) if left else ():
+            for task, done in self.executor.run(left) if left else ():
                 if done.failure is not None:
                     raise as_error(done.failure)
                 self.table.add(done)
