@@ -1,4 +1,4 @@
-"""From band keys to clusters of near-duplicates, and the one file of each that stays.
+"""From band keys to clusters of near-duplicates.
 
 Files that share a key of one band are a bucket; each is tied to the lowest number of its bucket (a star, not
 all pairs), and what is tied together over all bands is a cluster. A cluster is therefore a connected
@@ -10,6 +10,7 @@ the input nor on how many workers there were.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,32 @@ from corpus.dedup.kernels import Kernels, best_kernels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+@dataclass(kw_only=True, slots=True)
+class Buckets:
+    """What buckets of two or more files were seen, over all bands.
+
+    A large bucket costs no more than its files, since its edges are a star; so none is cut off, which would
+    lose true duplicates. It hints at boilerplate, as does a large cluster.
+
+    Attributes:
+        num: How many.
+        num_edges: Files in them besides the first of each: the candidate pairs that were looked at.
+        largest: Files of the largest.
+    """
+
+    num: int = 0
+    num_edges: int = 0
+    largest: int = 0
+
+    def add(self, centres: NDArray[np.int64]) -> None:
+        """Count the buckets of a band, given the inner end of each of its edges."""
+        if centres.size:
+            sizes = np.bincount(np.unique(centres, return_inverse=True)[1])
+            self.num += sizes.size
+            self.num_edges += centres.size
+            self.largest = max(self.largest, int(sizes.max()) + 1)
 
 
 def star_edges(keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -31,7 +58,11 @@ def star_edges(keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.
 
 
 def find_clusters(
-    num: int, bands: Iterable[NDArray[np.uint64]], kernels: Kernels | None = None
+    num: int,
+    bands: Iterable[NDArray[np.uint64]],
+    kernels: Kernels | None = None,
+    *,
+    buckets: Buckets | None = None,
 ) -> NDArray[np.int64]:
     """Return for each of ``num`` files the lowest number of its cluster.
 
@@ -39,31 +70,17 @@ def find_clusters(
         num: Number of files.
         bands: For each band, the key of every file.
         kernels: Inner loops; the best there are if not given.
+        buckets: Where buckets are counted.
     """
     kernels = kernels or best_kernels()
     parent = np.arange(num, dtype=np.int64)
     if num < 2:
         return parent
     for keys in bands:
-        kernels.join(parent, *star_edges(keys))
+        centres, others = star_edges(keys)
+        kernels.join(parent, centres, others)
+        if buckets is not None:
+            buckets.add(centres)
     while (above := parent[parent]).tobytes() != parent.tobytes():
         parent = above
     return parent
-
-
-def keep_best(
-    clusters: NDArray[np.int64], stars: NDArray[np.int64], times: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Return for each file the number of the file that stays for its cluster.
-
-    The rule is that of exact copies: most stars, then the latest commit, then the lowest number.
-    """
-    if not clusters.size:
-        return clusters
-    # Values that are not known are the lowest integer, which cannot be negated; ~x reverses the order too.
-    order = np.lexsort((np.arange(clusters.size), ~times, ~stars, clusters))
-    ordered = clusters[order]
-    opens = np.concatenate(([True], ordered[1:] != ordered[:-1]))
-    kept = np.empty_like(clusters)
-    kept[order] = order[np.flatnonzero(opens)[np.cumsum(opens) - 1]]
-    return kept

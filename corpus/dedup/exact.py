@@ -1,119 +1,168 @@
-"""Exact copies by SHA-256: which file of each group stays.
+"""Exact copies by SHA-256: which file of each group stays (the rule is that of ``corpus.dedup.keys``).
 
-The copy with most stars stays, among those the one of the latest commit, among those the lowest id; a value
-that is not known counts as lower than any other. Upstream (arXiv:2411.04905) names stars and commit time;
-the id makes the outcome the same on every run.
-
-The grouping runs in DuckDB with a memory limit and a folder to spill to, so that it is bounded by disk.
+DuckDB sorts the keys by the first eighth of the hash, spilling what does not fit into its memory; groups are
+then neighbours and are settled batch by batch. Ids are looked at only where stars and commit time leave it
+open: reading and comparing those of all documents would cost more than all else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
+import pyarrow as pa
 
-from opencoder.errors import DependencyError, UserError
+from corpus.dedup.keys import (
+    HASHES,
+    UNKNOWN,
+    Database,
+    check_ids,
+    count_rows,
+    database,
+    write_table,
+)
+from opencoder.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-UNKNOWN = np.iinfo(np.int64).min
-"""Stands for a missing number of stars or commit time, below every real one."""
+_COLUMNS = (*HASHES, "stars", "commit_time", "number")
+_STARS, _TIME, _NUMBER = 4, 5, 6
 
-DIGEST_BYTES = 32
-_HASH = ("h0", "h1", "h2", "h3")
-_BATCH = 1 << 20
-
-
-def known(values: Sequence[int | None]) -> NDArray[np.int64]:
-    """Return the values as integers, with ``UNKNOWN`` for None."""
-    return np.fromiter((UNKNOWN if value is None else value for value in values), np.int64, len(values))
+Table = list["NDArray[np.int64]"]
+"""Columns in the order of ``_COLUMNS``."""
 
 
-def find_copies(
-    digests: bytes | bytearray,
-    stars: NDArray[np.int64],
-    times: NDArray[np.int64],
-    *,
-    folder: Path,
-    memory_mb: int = 1024,
-    threads: int = 1,
+def find_copies_in(
+    files: Sequence[Path], out: Path, *, folder: Path, memory_mb: int = 1024, threads: int = 1
 ) -> NDArray[np.int64]:
-    """Return for each file the number of the file that stays for it: itself, or the best of its copies.
-
-    Files are numbered in the order of their ids.
+    """Find exact copies; write which were dropped, and return for each document the one that stays for it.
 
     Args:
-        digests: SHA-256 of each file, 32 bytes each, one after the other.
-        stars: Stars of its repository, ``UNKNOWN`` where not known.
-        times: Its commit time in any one unit, ``UNKNOWN`` where not known.
-        folder: Where the table lives and what does not fit into memory goes; about 130 bytes a file.
-        memory_mb: Most memory of the database in MiB.
+        files: Key files (see ``corpus.dedup.keys``) that hold each number from 0 on once.
+        out: Parquet of the dropped documents, ``number`` and ``kept``, in the order of numbers.
+        folder: Where what does not fit into memory goes; about 70 bytes a document.
+        memory_mb: Most memory of the database, in MiB, beside 8 bytes a document of the result, 8 more
+            while ids are checked, and 16 for each that only its id tells from a copy.
         threads: Threads of the database.
 
     Raises:
-        UserError: The memory limit is too low for this number of files.
+        DataError: Two documents have one id, or numbers are not those from 0 on.
+        UserError: The memory limit is too low.
         DependencyError: The disk is full.
     """
-    num = stars.size
+    num = count_rows(files)
     kept = np.arange(num, dtype=np.int64)
-    if not num:
-        return kept
-    config: dict[str, Any] = {
-        "memory_limit": f"{memory_mb}MiB",
-        "temp_directory": str(folder / "spill"),
-        "threads": threads,
-        # Order comes from ORDER BY; keeping that of insertion costs memory.
-        "preserve_insertion_order": False,
-    }
-    try:
-        with duckdb.connect(str(folder / "copies.duckdb"), config=config) as database:
-            _load(database, np.frombuffer(digests, ">i8").reshape(num, len(_HASH)), stars, times)
-            found = _query(database)
-    except duckdb.OutOfMemoryException as error:
-        raise UserError(f"{memory_mb} MiB are too little to group {num} files; raise --memory-mb") from error
-    except duckdb.IOException as error:
-        raise DependencyError(
-            f"the table of copies cannot be written: {error}", repair=f"df -h {folder}  # free some space"
-        ) from error
-    kept[found["number"]] = found["kept"]
+    if num:
+        with database(files, folder=folder, memory_mb=memory_mb, threads=threads) as keys:
+            check_ids(keys)
+            _check_numbers(keys, num)
+            _settle(keys, kept)
+    write_kept_of(out, kept)
     return kept
 
 
-def _load(
-    database: duckdb.DuckDBPyConnection,
-    hashes: NDArray[Any],
-    stars: NDArray[np.int64],
-    times: NDArray[np.int64],
+def write_kept_of(path: Path, kept: NDArray[np.int64]) -> None:
+    """Write, of documents for which another one stays, ``number`` and ``kept``."""
+    dropped = np.flatnonzero(kept != np.arange(kept.size))
+    write_table(path, pa.table({"number": dropped, "kept": kept[dropped]}))
+
+
+def _check_numbers(keys: Database, num: int) -> None:
+    seen = np.zeros(num, np.bool_)
+    for batch in keys.stream("SELECT number FROM read_parquet($1)"):
+        numbers = batch.column(0).to_numpy()
+        if numbers.min() < 0 or numbers.max() >= num:
+            break
+        seen[numbers] = True
+    if not seen.all():
+        raise DataError(f"keys of {num} documents do not hold each number below {num} once; make them anew")
+
+
+def _settle(keys: Database, kept: NDArray[np.int64]) -> None:
+    ties: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+    for unordered in _whole_groups(keys):
+        order, opens = _groups(unordered)
+        rows = [values[order] for values in unordered]
+        best, tied = _best_rows(rows, opens)
+        numbers = rows[_NUMBER]
+        group = np.cumsum(opens) - 1
+        kept[numbers] = numbers[best][group]
+        if tied.size:
+            ties.append((numbers[best][group[tied]], numbers[tied]))
+    if ties:
+        firsts, numbers = (np.concatenate(parts) for parts in zip(*ties, strict=True))
+        _by_id(keys, kept, firsts, numbers)
+
+
+def _whole_groups(keys: Database) -> Iterator[Table]:
+    """Yield rows so that all of one first hash come together."""
+    unknown = f"'{UNKNOWN}'::BIGINT"
+    query = (
+        f"SELECT {', '.join(HASHES)}, coalesce(stars, {unknown}), coalesce(commit_time, {unknown}), number "  # noqa: S608
+        "FROM read_parquet($1) ORDER BY h0"
+    )
+    held: list[Table] = []
+    for batch in keys.stream(query):
+        rows = [column.to_numpy() for column in batch.columns]
+        first = rows[0]
+        # The last hash may go on in the next batch.
+        cut = int(np.searchsorted(first, first[-1]))
+        if cut:
+            held.append([values[:cut] for values in rows])
+            yield _joined(held)
+            held = []
+        held.append([values[cut:] for values in rows])
+    if held:
+        yield _joined(held)
+
+
+def _joined(parts: list[Table]) -> Table:
+    return [np.concatenate(values) for values in zip(*parts, strict=True)]
+
+
+def _groups(rows: Table) -> tuple[Any, NDArray[np.bool_]]:
+    """Return an order in which copies are neighbours, and where a group opens."""
+    same_first = rows[0][1:] == rows[0][:-1]
+    opens = np.ones(rows[0].size, np.bool_)
+    opens[1:] = ~same_first
+    mixed = np.zeros(same_first.size, np.bool_)
+    for values in rows[1:4]:
+        mixed |= values[1:] != values[:-1]
+    if not (same_first & mixed).any():
+        return slice(None), opens
+    # Hashes that are alike in 64 of their 256 bits: never by chance.
+    order = np.lexsort(rows[3::-1])
+    opens[1:] = False
+    for values in rows[:4]:
+        ordered = values[order]
+        opens[1:] |= ordered[1:] != ordered[:-1]
+    return order, opens
+
+
+def _best_rows(rows: Table, opens: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return a best row of each group by stars and time, and the rows of groups that have several such."""
+    starts = np.flatnonzero(opens)
+    sizes = np.diff(starts, append=opens.size)
+    top = np.ones(opens.size, np.bool_)
+    for column in (_STARS, _TIME):
+        values = np.where(top, rows[column], UNKNOWN)
+        top &= values == np.repeat(np.maximum.reduceat(values, starts), sizes)
+    tops = np.flatnonzero(top)
+    num = np.add.reduceat(top, starts, dtype=np.int64)
+    ends = np.cumsum(num)
+    return tops[ends - num], np.flatnonzero(top & np.repeat(num > 1, sizes))
+
+
+def _by_id(
+    keys: Database, kept: NDArray[np.int64], firsts: NDArray[np.int64], numbers: NDArray[np.int64]
 ) -> None:
-    import pyarrow as pa
-
-    columns = ", ".join(f"{name} BIGINT" for name in ("number", *_HASH, "stars", "time"))
-    database.execute(f"CREATE TABLE files ({columns})")
-    for first in range(0, stars.size, _BATCH):
-        part = slice(first, min(first + _BATCH, stars.size))
-        parts = {name: hashes[part, i].astype(np.int64) for i, name in enumerate(_HASH)}
-        batch = pa.table(
-            {"number": np.arange(part.start, part.stop), **parts, "stars": stars[part], "time": times[part]}
-        )
-        database.register("batch", batch)
-        database.execute("INSERT INTO files SELECT * FROM batch")
-        database.unregister("batch")
-
-
-def _query(database: duckdb.DuckDBPyConnection) -> dict[str, NDArray[np.int64]]:
-    hashes = ", ".join(_HASH)
-    # The key is (stars, time, -number), so of equals the lowest number, which is the lowest id, wins.
-    database.execute(
-        f"CREATE TABLE kept AS SELECT {hashes}, arg_max(number, (stars, time, -number)) AS kept "  # noqa: S608
-        f"FROM files GROUP BY {hashes} HAVING count(*) > 1"
-    )
-    database.execute(
-        f"SELECT number, kept FROM files JOIN kept USING ({hashes}) WHERE number <> kept"  # noqa: S608
-    )
-    result: dict[str, NDArray[np.int64]] = database.fetchnumpy()
-    return result
+    """Put the lowest id of equals in place of the one that was come upon first."""
+    keys.connection.register("ties", pa.table({"first": firsts, "number": numbers}))
+    lowest = np.arange(kept.size, dtype=np.int64)
+    query = "SELECT first, arg_min(number, id) FROM read_parquet($1) JOIN ties USING (number) GROUP BY first"
+    for batch in keys.stream(query):
+        lowest[batch.column(0).to_numpy()] = batch.column(1).to_numpy()
+    kept[:] = lowest[kept]

@@ -3,8 +3,9 @@
 1. Read every document once: contents go to a spool on disk, ids, ranks and hashes stay in memory.
 2. Number the documents in the order of their ids; from here on the order of the input is forgotten.
 3. Exact copies: the best of each group stays (``exact``).
-4. Band keys of what is left, in threads, to a file (``minhash``); clusters (``clusters``).
-5. Write ``kept.parquet`` and ``dropped.parquet`` in the order of ids.
+4. Band keys of what is left, in threads, to files (``minhash``); clusters (``near``).
+5. Of each cluster, the best stays, and what is not near enough to it where that is asked for (``verify``).
+6. Write ``kept.parquet`` and ``dropped.parquet`` in the order of ids.
 
 ``kept_id`` of a dropped document is always one that was kept: an exact copy of a file that later went as a
 near-duplicate names the file that stayed for both. ``jaccard`` is exact (over 32-bit hashes of shingles), no
@@ -13,37 +14,50 @@ estimate: 1 for copies of what was kept.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 import numpy as np
 
 from corpus.dedup.catalog import Catalog
-from corpus.dedup.clusters import find_clusters, keep_best
-from corpus.dedup.exact import find_copies, known
+from corpus.dedup.exact import find_copies_in
+from corpus.dedup.keys import write_bands, write_keys
 from corpus.dedup.minhash import BandHasher
+from corpus.dedup.near import Clusters, find_near_in
 from corpus.dedup.output import write_dropped, write_kept
-from corpus.dedup.shingles import jaccard
 from corpus.dedup.spool import Spool
+from corpus.dedup.verify import Dropped, settle
 from corpus.document import Document
 from corpus.readers.rows import read_documents
 from opencoder.errors import DataError
 from opencoder.files import make_folder, writing_to
-from opencoder.log import logger
+from opencoder.log import Progress, logger, progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from corpus.dedup.profiles import Profile
 
-_CHUNK = 256
+_CHUNK = 64
 """Documents that a thread takes at once."""
+_BANDS = 1 << 15
+"""Documents of a file of band keys: 32 MiB for 128 bands."""
+_KEYS = 1 << 20
+"""Documents of a file of keys."""
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+class _Limits(TypedDict):
+    folder: Path
+    memory_mb: int
+    threads: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +68,8 @@ class Settings:
         source: A folder of files, or a file of rows (see ``corpus.readers.rows``).
         out: Folder of the results.
         profile: How near-duplicates are found.
+        verify: Least Jaccard similarity of a dropped near-duplicate to the one that stays; None drops
+            whatever shares a cluster.
         concurrency: Threads.
         memory_mb: Most memory of the database that groups exact copies, in MiB.
         limit: Only the first so many documents.
@@ -62,6 +78,7 @@ class Settings:
     source: Path
     out: Path
     profile: Profile
+    verify: float | None = None
     concurrency: int = 1
     memory_mb: int = 1024
     limit: int | None = None
@@ -78,8 +95,13 @@ class Summary:
         kept: Written to ``kept.parquet``.
         clusters: Groups of two or more near-duplicates (copies count once).
         largest_cluster: Documents of the largest group; a large one hints at boilerplate or chains.
+        cluster_sizes: Groups by size: of 2, of 3 or 4, of 5 to 8 ..., by the upper end.
+        spared: Of the groups, documents that stay because ``verify`` found them not near enough.
+        candidates: Pairs that shared a band key, each to the first of its bucket only.
+        largest_bucket: Most documents that share one key of a band.
         no_shingles: Documents without a word (or character), never near-duplicates.
         threshold: Similarity near which pairs begin to be found.
+        verify: As in the settings.
         profile: Name of the profile.
     """
 
@@ -89,8 +111,13 @@ class Summary:
     kept: int
     clusters: int
     largest_cluster: int
+    cluster_sizes: dict[int, int]
+    spared: int
+    candidates: int
+    largest_bucket: int
     no_shingles: int
     threshold: float
+    verify: float | None
     profile: str
 
 
@@ -134,25 +161,26 @@ class _Run:
     def __init__(self, settings: Settings, catalog: Catalog, spool: Spool, folder: Path) -> None:
         self.settings, self.catalog, self.spool, self.folder = settings, catalog, spool, folder
         self.hasher = BandHasher(settings.profile)
-        self.stars, self.times = known(catalog.stars), known(catalog.times)
+        self.limits: _Limits = {
+            "folder": folder,
+            "memory_mb": settings.memory_mb,
+            "threads": settings.concurrency,
+        }
 
     def go(self) -> Summary:
         """Do them all."""
         num = len(self.catalog.ids)
         logger.info("read %d documents", num)
-        copy_of = find_copies(
-            self.catalog.digests,
-            self.stars,
-            self.times,
-            folder=self.folder,
-            memory_mb=self.settings.memory_mb,
-            threads=self.settings.concurrency,
-        )
+        self.key_files = self._write_keys()
+        copy_of = find_copies_in(self.key_files, self.folder / "copies.parquet", **self.limits)
         unique = np.flatnonzero(copy_of == np.arange(num))
         logger.info("%d exact copies", num - unique.size)
-        kept_of, clusters, with_shingles = self._near(unique)
-        final = kept_of[copy_of]
-        similar = self._similarities(unique[kept_of[unique] != unique], kept_of)
+        clusters = self._near(unique)
+        near = {gone.number: gone for gone in self._settle(clusters)}
+        final = copy_of.copy()
+        for number, gone in near.items():
+            final[number] = gone.kept
+        final = final[copy_of]
         dropped = np.flatnonzero(final != np.arange(num))
         write_dropped(
             self.settings.out / "dropped.parquet",
@@ -160,86 +188,98 @@ class _Run:
             reasons=["fuzzy" if copy_of[i] == i else "exact" for i in dropped],
             kept_ids=[self.catalog.ids[final[i]] for i in dropped],
             # A copy is as like the file that stayed as the one it is a copy of.
-            jaccards=[similar.get(int(copy_of[i]), 1.0) for i in dropped],
+            jaccards=[
+                near[copy].jaccard if (copy := int(copy_of[i])) in near else 1.0 for i in dropped.tolist()
+            ],
         )
         kept = np.flatnonzero(final == np.arange(num))
         write_kept(self.settings.out / "kept.parquet", self.catalog, self.spool, kept.tolist())
-        sizes = np.unique(clusters, return_counts=True)[1]
+        return self._summary(num, unique.size, kept.size, clusters)
+
+    def _summary(self, num: int, num_unique: int, num_kept: int, clusters: Clusters) -> Summary:
+        in_clusters = int(clusters.sizes.sum())
+        gone = num_unique - num_kept
         return Summary(
             documents=num,
-            exact_duplicates=num - unique.size,
-            fuzzy_duplicates=unique.size - kept.size,
-            kept=kept.size,
-            clusters=int((sizes > 1).sum()),
-            largest_cluster=int(sizes.max(initial=0)),
-            no_shingles=unique.size - with_shingles,
+            exact_duplicates=num - num_unique,
+            fuzzy_duplicates=gone,
+            kept=num_kept,
+            clusters=clusters.sizes.size,
+            largest_cluster=int(clusters.sizes.max(initial=min(1, clusters.num_documents))),
+            cluster_sizes=clusters.histogram(),
+            spared=in_clusters - clusters.sizes.size - gone,
+            candidates=clusters.buckets.num_edges,
+            largest_bucket=clusters.buckets.largest,
+            no_shingles=num_unique - clusters.num_documents,
             threshold=self.settings.profile.threshold,
+            verify=self.settings.verify,
             profile=self.settings.profile.name,
         )
 
-    def _near(self, unique: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-        """Return the file that stays for each of all files, the clusters, and how many have shingles."""
-        kept_of = np.arange(len(self.catalog.ids), dtype=np.int64)
-        bands = self.settings.profile.bands
-        if not unique.size:
-            return kept_of, unique, 0
-        # On disk, one row per band: 8 bytes a document and band, of which one row is looked at at a time.
-        table = _on_disk(self.folder / "keys", (bands, unique.size))
-        has_keys = np.zeros(unique.size, np.bool_)
+    def _write_keys(self) -> list[Path]:
+        files = []
+        for first in range(0, len(self.catalog.ids), _KEYS):
+            part = slice(first, first + _KEYS)
+            files.append(self.folder / f"keys-{first}.parquet")
+            write_keys(
+                files[-1],
+                first=first,
+                digests=self.catalog.digests[32 * first : 32 * (first + _KEYS)],
+                stars=self.catalog.stars[part],
+                times=self.catalog.times[part],
+                ids=self.catalog.ids[part],
+            )
+        return files
 
-        def fill(first: int) -> None:
-            for at in range(first, min(first + _CHUNK, unique.size)):
-                keys = self.hasher.keys(self._content(unique[at]))
-                if keys is not None:
-                    has_keys[at] = True
-                    table[:, at] = keys
+    def _near(self, unique: NDArray[np.int64]) -> Clusters:
+        files = []
+        with progress("hashing", unique.size) as shown:
+            for first in range(0, unique.size, _BANDS):
+                files.append(self.folder / f"bands-{first}.parquet")
+                self._write_bands(files[-1], unique[first : first + _BANDS], shown)
+        return find_near_in(files, self.key_files, self.folder / "near.parquet", **self.limits)
 
-        self._in_threads(fill, range(0, unique.size, _CHUNK))
-        # Without shingles there are no keys that could be shared.
-        members = unique[has_keys]
-        clusters = find_clusters(members.size, (np.asarray(table[band])[has_keys] for band in range(bands)))
-        best = keep_best(clusters, self.stars[members], self.times[members])
-        kept_of[members] = members[best]
-        return kept_of, clusters, members.size
+    def _write_bands(self, path: Path, numbers: NDArray[np.int64], shown: Progress) -> None:
+        keys = np.empty((numbers.size, self.settings.profile.bands), np.uint64)
+        found = np.zeros(numbers.size, np.bool_)
 
-    def _similarities(self, dropped: NDArray[np.int64], kept_of: NDArray[np.int64]) -> dict[int, float]:
-        """Return the exact Jaccard similarity of each dropped file to the one that stayed for it."""
-        found: dict[int, float] = {}
-        groups: dict[int, list[int]] = {}
-        for number in dropped.tolist():
-            groups.setdefault(int(kept_of[number]), []).append(number)
+        def fill(first: int) -> int:
+            end = min(first + _CHUNK, numbers.size)
+            for at in range(first, end):
+                mine = self.hasher.keys(self._content(numbers[at]))
+                # Without shingles there are no keys that could be shared.
+                if mine is not None:
+                    found[at] = True
+                    keys[at] = mine
+            return end - first
 
-        def compare(kept: int) -> None:
-            best = self.hasher.shingles(self._content(kept))
-            for number in groups[kept]:
-                found[number] = jaccard(self.hasher.shingles(self._content(number)), best)
+        for done in self._in_threads(fill, range(0, numbers.size, _CHUNK)):
+            shown.advance(done)
+        write_bands(path, numbers[found], keys[found])
 
-        self._in_threads(compare, groups)
-        return found
+    def _settle(self, clusters: Clusters) -> list[Dropped]:
+        def one(members: NDArray[np.int64]) -> list[Dropped]:
+            return settle(members.tolist(), self._shingles, least=self.settings.verify or 0.0)
+
+        gone = []
+        with progress("comparing", int(clusters.sizes.sum())) as shown:
+            for size, part in zip(clusters.sizes.tolist(), self._in_threads(one, clusters), strict=True):
+                gone += part
+                shown.advance(size)
+        return gone
+
+    def _shingles(self, number: int) -> NDArray[np.uint32]:
+        return self.hasher.shingles(self._content(number))
 
     def _content(self, number: int) -> bytes:
         return self.spool.read(self.catalog.places[number])
 
-    def _in_threads(self, work: Callable[[int], None], items: Iterable[int]) -> None:
+    def _in_threads(self, work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
         if self.settings.concurrency == 1:
-            for item in items:
-                work(item)
+            yield from map(work, items)
             return
         pool = ThreadPoolExecutor(self.settings.concurrency)
         try:
-            _drain(pool.map(work, items))
+            yield from pool.map(work, items)
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _on_disk(path: Path, shape: tuple[int, int]) -> NDArray[np.uint64]:
-    """Map a new file as a table of keys."""
-    with writing_to(path), path.open("xb") as file:
-        # A mapped file that finds the disk full later would end the process by a signal.
-        os.posix_fallocate(file.fileno(), 0, 8 * shape[0] * shape[1])
-    return np.memmap(path, np.uint64, "r+", shape=shape)
-
-
-def _drain(results: Iterator[None]) -> None:
-    for _ in results:
-        pass

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import random
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.dedup import kernels_numba, kernels_numpy
-from corpus.dedup.clusters import find_clusters, keep_best, star_edges
-from corpus.dedup.exact import UNKNOWN, find_copies, known
+from corpus.dedup.clusters import find_clusters, star_edges
+from corpus.dedup.exact import find_copies_in
 from corpus.dedup.kernels import Kernels
-from opencoder.errors import UserError
+from corpus.dedup.keys import write_bands, write_keys
+from corpus.dedup.near import find_near_in
 
 Row = tuple[int, int | None, int | None]
 
@@ -37,10 +37,25 @@ def plain(rows: list[Row]) -> list[int]:
     ]
 
 
+def write(rows: list[Row], folder: Path, num_files: int = 1) -> list[Path]:
+    """Key files of the rows; ids are in the order of numbers."""
+    files = []
+    for first in range(0, len(rows), max(1, -(-len(rows) // num_files))):
+        part = rows[first : first + max(1, -(-len(rows) // num_files))]
+        files.append(folder / f"keys-{first}.parquet")
+        write_keys(
+            files[-1],
+            first=first,
+            digests=b"".join(row[0].to_bytes(32, "big") for row in part),
+            stars=[row[1] for row in part],
+            times=[row[2] for row in part],
+            ids=[f"{first + i:09}" for i in range(len(part))],
+        )
+    return files
+
+
 def copies(rows: list[Row], folder: Path, **more: int) -> list[int]:
-    digests = b"".join(row[0].to_bytes(32, "big") for row in rows)
-    stars, times = known([row[1] for row in rows]), known([row[2] for row in rows])
-    return find_copies(digests, stars, times, folder=folder, **more).tolist()
+    return find_copies_in(write(rows, folder, 3), folder / "out", folder=folder, **more).tolist()
 
 
 VALUES = st.one_of(st.none(), st.integers(-3, 3))
@@ -54,10 +69,16 @@ def test_exact_keeps_the_best(rows: list[Row], tmp_path_factory: pytest.TempPath
 
 
 @given(rows=ROWS)
-def test_clusters_keep_by_the_same_rule(rows: list[Row]) -> None:
-    groups = np.array([row[0] for row in rows], np.int64)
-    stars, times = known([row[1] for row in rows]), known([row[2] for row in rows])
-    assert keep_best(groups, stars, times).tolist() == plain(rows)
+@settings(deadline=None, max_examples=25)
+def test_clusters_keep_by_the_same_rule(rows: list[Row], tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("near")
+    keys = np.array([[row[0]] for row in rows], np.uint64).reshape(-1, 1)
+    write_bands(folder / "bands", np.arange(len(rows)), keys)
+    find_near_in([folder / "bands"], write(rows, folder), folder / "out", folder=folder)
+    kept = list(range(len(rows)))
+    for row in pq.read_table(folder / "out").to_pylist():
+        kept[row["number"]] = row["kept"]
+    assert kept == plain(rows)
 
 
 @pytest.mark.parametrize(
@@ -76,48 +97,9 @@ def test_rule(rows: list[Row], kept: int, tmp_path: Path) -> None:
 
 
 def test_digests_that_differ_in_one_byte(tmp_path: Path) -> None:
-    digests = b"".join(bytes(i) + b"\x01" + bytes(31 - i) for i in range(32)) + b"\xff" * 64
-    values = known([None] * 34)
-    assert find_copies(digests, values, values, folder=tmp_path).tolist() == [*range(33), 32]
-
-
-def test_spilling_gives_the_same(tmp_path: Path) -> None:
-    seed = random.Random(1)
-    num = 400_000
-    # Every file twice: nothing of the groups can be forgotten early.
-    digests = b"".join(seed.randbytes(32) for _ in range(num // 2)) * 2
-    stars, times = known(seed.choices([None, 0, 1], k=num)), known(seed.choices([None, 5], k=num))
-
-    def run(name: str, memory_mb: int) -> tuple[list[int], int]:
-        folder = tmp_path / name
-        folder.mkdir()
-        with ThreadPoolExecutor(1) as pool:
-            work = pool.submit(
-                find_copies, digests, stars, times, folder=folder, memory_mb=memory_mb, threads=1
-            )
-            spilled = 0
-            while not work.done():
-                spilled = max(spilled, len(list((folder / "spill").glob("*"))))
-                time.sleep(0.002)
-        return work.result().tolist(), spilled
-
-    expected, spilled = run("large", 2048)
-    assert not spilled
-    result, spilled = run("small", 32)
-    assert result == expected
-    assert sum(kept != i for i, kept in enumerate(result)) == num // 2
-    assert spilled, "all fitted into memory, so nothing was proved"
-
-
-def test_too_little_memory_is_one_line(tmp_path: Path) -> None:
-    digests = random.Random(2).randbytes(32 * 200_000)
-    values = known([None] * 200_000)
-    with pytest.raises(UserError, match=r"raise --memory-mb"):
-        find_copies(digests, values, values, folder=tmp_path, memory_mb=1)
-
-
-def test_unknown_is_lowest() -> None:
-    assert known([None, -(2**63) + 1]).tolist() == [UNKNOWN, -(2**63) + 1]
+    rows: list[Row] = [(1 << 8 * i, None, None) for i in range(32)] + [(2**256 - 1, None, None)] * 2
+    random.Random(1).shuffle(rows)
+    assert copies(rows, tmp_path) == plain(rows)
 
 
 def test_star_edges_lead_to_the_lowest() -> None:
