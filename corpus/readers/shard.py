@@ -15,11 +15,11 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """One file of a folder.
 
     Attributes:
-        name: Path relative to the shard's root; bytes that are no UTF-8 as surrogate escapes.
+        name: Path relative to the shard's root, in the bytes of the system: names need not be UTF-8.
         commit_time: Microseconds since 1970, UTC, where git knows it.
     """
 
-    name: str
+    name: bytes
     commit_time: int | None = None
 
 
@@ -29,9 +29,12 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: How it is read.
         root: The folder, or the file of rows.
-        items: Files of a folder.
-        first: First row, line or row group (from 0) of a file of rows.
-        end: The one after the last; None for all that follow.
+        items: Files of a folder, in the order of their names.
+        first: Where it begins: a byte of a plain JSON lines file, at the start of a line, or a row group
+            (from 0) of a Parquet file. Packed JSON lines are one shard.
+        end: The byte or row group after the last; None for all that follow.
+        before: Lines or rows of the file that lie before the shard.
+        label: What rows without a name are called after: the file as seen from the source.
         prefix: Put before each id.
         repo: Name of the repository, for a folder.
         stars: Stars of it.
@@ -45,6 +48,8 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
     items: tuple[Item, ...] = ()
     first: int = 0
     end: int | None = None
+    before: int = 0
+    label: str = ""
     prefix: str = ""
     repo: str | None = None
     stars: int | None = None
