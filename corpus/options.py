@@ -72,6 +72,8 @@ class BuildOptions:
     """Permutations in place of the profile's."""
     shingle: Literal["word5", "char5"] | None = None
     """Five words or five characters, in place of the profile's."""
+    verify: float | None = None
+    """Least Jaccard similarity (0 to 1) of dropped near-duplicates; the bands alone decide if not given."""
     redact: bool = True
     """Remove copyright headers, and replace personal data and secrets."""
     filter: bool = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -24,7 +25,7 @@ def open_database(folder: Path, *, memory_mb: int, threads: int) -> Iterator[duc
         UserError: The memory limit is too low for the work in the block.
         DependencyError: The disk is full.
     """
-    config = {
+    config: dict[str, Any] = {
         "memory_limit": f"{memory_mb}MiB",
         "temp_directory": str(folder),
         "threads": threads,

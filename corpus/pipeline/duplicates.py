@@ -1,4 +1,4 @@
-"""Exact and near-duplicates of the whole corpus: tasks per part, and steps over keys of all documents between.
+"""Exact and near-duplicates of the whole corpus: tasks per part, and between them steps over all keys.
 
 What moves between the steps are keys: a number per document, its SHA-256 and rank, one key per band. Contents
 stay in their parts.
@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpus.dedup.keys import find_copies_in, find_near_in, rank_documents
+from corpus.dedup.exact import find_copies_in
+from corpus.dedup.keys import write_keys, write_table
+from corpus.dedup.near import find_near_in
 from corpus.pipeline.database import open_database, quoted
 from corpus.pipeline.phases import Phases
 from corpus.pipeline.settings import BuildSettings
 from corpus.pipeline.stats import Stats
-from corpus.pipeline.tables import DUPLICATES
+from corpus.pipeline.tables import DUPLICATES, TableWriter
 from corpus.pipeline.task import Done, Part, Task
 from corpus.pipeline.work import Work
 from corpus.report.schema import DuplicateReport
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 _CURVE = [step / 100 for step in range(50, 101)]
 _CLASSES = 20
+_BATCH = 1 << 16
 _PARTITION_BYTES = 32 << 20
 Numbered = Sequence[tuple[int, Part]]
 
@@ -42,8 +46,10 @@ class _Counts(msgspec.Struct, kw_only=True):
 
     candidates: int = 0
     clusters: int = 0
-    giant_buckets: int = 0
-    jaccard: list[int] = []
+    largest_cluster: int = 0
+    largest_bucket: int = 0
+    members: int = 0
+    jaccard: list[int] = msgspec.field(default_factory=lambda: [0] * _CLASSES)
     cluster_sizes: dict[str, int] = {}
 
 
@@ -62,15 +68,17 @@ class Found:
             level=self.settings.level,
             profile=profile.name,
             threshold=profile.threshold,
+            verify=self.settings.verify,
             curve=[(at, profile.chance(at)) for at in _CURVE],
             exact=sum(stats["exact"].rejected.values()),
             fuzzy=sum(stats["fuzzy"].rejected.values()),
             candidates=counts.candidates,
             clusters=counts.clusters,
-            largest_cluster=max(map(int, counts.cluster_sizes), default=0),
-            jaccard=counts.jaccard or [0] * _CLASSES,
+            largest_cluster=counts.largest_cluster,
+            spared=counts.members - counts.clusters - sum(stats["fuzzy"].rejected.values()),
+            jaccard=counts.jaccard,
             cluster_sizes=counts.cluster_sizes,
-            giant_buckets=counts.giant_buckets,
+            largest_bucket=counts.largest_bucket,
             no_shingles=stats["fuzzy"].no_shingles,
         )
 
@@ -111,28 +119,51 @@ class _Search:
         return Found(self.settings, read_json(self.counts_path, _Counts), bands)
 
     def _task(self, step: str, offset: int, part: Part, **more: Any) -> Task:
-        out = str(self.work.out)
-        sizes = {"rows": part.rows, "num_bytes": part.num_bytes}
-        return Task(step=step, name=part.name, out=out, offset=offset, **sizes, **more)
+        return Task(
+            step=step,
+            name=part.name,
+            out=str(self.work.out),
+            offset=offset,
+            rows=part.rows,
+            num_bytes=part.num_bytes,
+            **more,
+        )
 
     def _find_copies(self) -> None:
         logger.info("exact copies of %d documents", sum(part.rows for _, part in self.parts))
         for (offset, part), path in zip(self.parts, self.keys, strict=True):
             columns = ["sha256", "stars", "commit_time", "id"]
             table = pq.read_table(self.work.read(part.name), columns=columns, use_threads=False)
-            numbers = pa.array(range(offset, offset + part.rows), pa.int64())
-            with atomic(path) as file:
-                pq.write_table(table.add_column(0, "number", numbers), file)
+            write_keys(
+                path,
+                first=offset,
+                digests=b"".join(table.column("sha256").to_pylist()),
+                stars=table.column("stars").to_pylist(),
+                times=table.column("commit_time").to_pylist(),
+                ids=table.column("id").to_pylist(),
+            )
         find_copies_in(self.keys, self.work.copies, folder=self.work.folder / "exact", **self.options)
 
     def _find_near(self) -> None:
-        ranks = rank_documents(self.keys, folder=self.work.folder / "near", **self.options)
+        logger.info("clusters of near-duplicates")
+        folder = self.work.folder / "near"
         files = [self.work.bands(part.name) for _, part in self.parts]
-        found = find_near_in(files, ranks, self.work.near)
-        write_json(
-            self.counts_path,
-            _Counts(candidates=found.candidates, clusters=found.clusters, giant_buckets=found.giant_buckets),
+        found = find_near_in(files, self.keys, folder / "dropped.parquet", folder=folder, **self.options)
+        sizes = found.sizes
+        counts = _Counts(
+            candidates=found.buckets.num_edges,
+            clusters=sizes.size,
+            largest_cluster=int(sizes.max(initial=0)),
+            largest_bucket=found.buckets.largest,
+            members=found.members.size,
+            cluster_sizes={str(size): num for size, num in found.histogram().items()},
         )
+        write_json(self.counts_path, counts)
+        clusters = np.repeat(np.arange(sizes.size), sizes)
+        ranks = np.arange(found.members.size) - found.starts[:-1][clusters]
+        order = np.argsort(found.members)
+        columns = {"number": found.members[order], "cluster": clusters[order], "rank": ranks[order]}
+        write_table(self.work.near, pa.table(columns))
 
     def _compare(self) -> list[Path]:
         """Compute the similarity of each near-duplicate to the one that stays."""
@@ -156,50 +187,32 @@ class _Search:
 
     def _combine(self, similarities: list[Path]) -> None:
         """Write all duplicates with the document that stays for each in the end."""
-        with open_database(self.work.folder / "spill", **self.options) as database:
-            database.execute(_COMBINE.format(**self._files(similarities)))  # paths, quoted
-            classes = database.execute(_JACCARD).fetchall()
-            sizes = database.execute(_SIZES.format(**self._files(similarities))).fetchall()
-            counts = read_json(self.counts_path, _Counts)
-            by_class = dict(classes)
-            counts.jaccard = [by_class.get(number, 0) for number in range(_CLASSES)]
-            counts.cluster_sizes = {str(size): num for size, num in sizes}
-            write_json(self.counts_path, counts)
-            out = str(self.work.duplicates).replace("'", "''")
-            temporary = out + ".tmp"
-            database.execute(f"COPY (SELECT * FROM found ORDER BY number) TO '{temporary}' (FORMAT parquet)")
-            Path(str(self.work.duplicates) + ".tmp").replace(self.work.duplicates)
-
-    def _files(self, similarities: list[Path]) -> dict[str, str]:
-        return {
-            "copies": quoted([self.work.copies]),
-            "near": quoted([self.work.near]),
-            "similar": quoted(similarities),
-            "keys": quoted(self.keys),
-        }
+        files = {"copies": [self.work.copies], "similar": similarities, "keys": self.keys}
+        query = _COMBINE.format(**{name: quoted(paths) for name, paths in files.items()})
+        counts = read_json(self.counts_path, _Counts)
+        with (
+            open_database(self.work.folder / "spill", **self.options) as database,
+            TableWriter(self.work.duplicates, DUPLICATES) as out,
+        ):
+            rows = database.execute(query)
+            while batch := rows.fetchmany(_BATCH):
+                for row in batch:
+                    out.add(row)
+                    if row[1] == "fuzzy":
+                        counts.jaccard[min(int(row[4] * _CLASSES), _CLASSES - 1)] += 1
+        write_json(self.counts_path, counts)
 
 
 # An exact copy of a document that goes as a near-duplicate is stood for by the one that stays for both.
 _COMBINE = """
-CREATE TABLE found AS
-WITH near AS (SELECT number, kept FROM read_parquet({near}) WHERE number <> kept),
-compared AS (SELECT number, jaccard FROM read_parquet({similar})),
+WITH near AS (SELECT number, kept, jaccard FROM read_parquet({similar})),
 dropped AS (
-    SELECT number, 'fuzzy' AS reason, kept, jaccard FROM near LEFT JOIN compared USING (number)
+    SELECT number, 'fuzzy' AS reason, kept, jaccard FROM near
     UNION ALL
-    SELECT copy.number, 'exact', coalesce(near.kept, copy.kept), coalesce(compared.jaccard, 1.0)
-    FROM read_parquet({copies}) copy
-    LEFT JOIN near ON near.number = copy.kept LEFT JOIN compared ON compared.number = copy.kept
+    SELECT copy.number, 'exact', coalesce(near.kept, copy.kept), coalesce(near.jaccard, 1.0)
+    FROM read_parquet({copies}) copy LEFT JOIN near ON near.number = copy.kept
 )
-SELECT dropped.number, reason, kept, best.id AS kept_id, jaccard
+SELECT dropped.number, reason, kept, best.id, jaccard
 FROM dropped JOIN read_parquet({keys}) best ON best.number = dropped.kept
-"""
-
-_JACCARD = """
-SELECT least(floor(jaccard * 20)::INTEGER, 19) AS class, count(*) FROM found WHERE reason = 'fuzzy' GROUP BY class
-"""
-
-_SIZES = """
-SELECT size, count(*) FROM (SELECT count(*) AS size FROM read_parquet({near}) GROUP BY cluster)
-WHERE size > 1 GROUP BY size ORDER BY size
+ORDER BY dropped.number
 """

@@ -40,6 +40,7 @@ def settings_of(sources: Sequence[str], options: BuildOptions) -> BuildSettings:
         languages=options.languages,
         level=options.level,
         profile=profile,
+        verify=options.verify,
         redact=options.redact,
         filter=options.filter,
         mode=options.mode,

@@ -34,6 +34,7 @@ class BuildSettings(msgspec.Struct, frozen=True, kw_only=True):
         languages: ``default``, ``all``, or names joined by commas.
         level: What is deduplicated.
         profile: How near-duplicates are found.
+        verify: Least Jaccard similarity of what is dropped as a near-duplicate; None to trust the bands.
         redact: Remove copyright headers and personal data.
         filter: Apply the filter rules.
         mode: Mode of the rules.
@@ -50,6 +51,7 @@ class BuildSettings(msgspec.Struct, frozen=True, kw_only=True):
     languages: str = "default"
     level: Level = "file"
     profile: Profile = PROFILES["paper"]
+    verify: float | None = None
     redact: bool = True
     filter: bool = True
     mode: Mode = "default"

@@ -45,7 +45,7 @@ class Work:
 
     @property
     def near(self) -> Path:
-        """Members of clusters of near-duplicates, and which document stays for each."""
+        """Members of clusters of near-duplicates, with their rank in it."""
         return self.folder / "near.parquet"
 
     @property

@@ -94,27 +94,32 @@ class DuplicateReport(msgspec.Struct, kw_only=True):
     Attributes:
         level: ``file``, ``chunk``, ``repo`` or ``none``.
         threshold: Similarity near which pairs begin to be found.
+        verify: Least Jaccard similarity of what was dropped; None if the bands alone decide.
         curve: ``[similarity, probability]`` of a pair to be found, from 0.5 to 1.
         candidates: Edges that the bands gave, one per member of a bucket but the first.
         jaccard: Dropped near-duplicates by their Jaccard similarity to the one that stayed, in twenty classes
             of 0.05 from 0 to 1; 1 itself is in the last.
-        cluster_sizes: Number of clusters by size; as text, because JSON has no other keys.
-        giant_buckets: Buckets above the cap, of which only the first members were compared.
+        spared: Members of clusters that stay because they are too little like the best (``verify``).
+        cluster_sizes: Number of clusters of 2, 3 or 4, 5 to 8, 9 to 16 ... documents, by the upper end; as text,
+            because JSON has no other keys.
+        largest_bucket: Documents of the largest bucket; many hint at boilerplate.
         no_shingles: Documents without a word, which are never near-duplicates.
     """
 
     level: str
     profile: str
     threshold: float
+    verify: float | None
     curve: list[tuple[float, float]]
     exact: int
     fuzzy: int
     candidates: int
     clusters: int
     largest_cluster: int
+    spared: int
     jaccard: list[int]
     cluster_sizes: dict[str, int]
-    giant_buckets: int
+    largest_bucket: int
     no_shingles: int
 
 

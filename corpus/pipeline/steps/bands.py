@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from corpus.dedup.keys import BandWriter
+import numpy as np
+
+from corpus.dedup.keys import write_bands
 from corpus.dedup.minhash import BandHasher
 from corpus.pipeline.settings import BuildSettings
 from corpus.pipeline.stats import Stats
@@ -15,13 +17,16 @@ def run(task: Task, settings: BuildSettings, work: Work) -> Done:
     """Write the keys of each document that has shingles."""
     hasher, stats = BandHasher(settings.profile), Stats()
     copies = read_range(work.copies, task.offset, task.offset + task.rows)
-    with BandWriter(work.bands(task.name), settings.profile.bands) as out:
-        for number, row in enumerate(read_rows(work.read(task.name), columns=["content"]), task.offset):
-            if number in copies:
-                continue
-            keys = hasher.keys(row["content"].encode())
-            if keys is None:
-                stats.no_shingles += 1
-            else:
-                out.add(number, keys)
+    numbers: list[int] = []
+    keys = np.empty((task.rows, settings.profile.bands), np.uint64)
+    for number, row in enumerate(read_rows(work.read(task.name), columns=["content"]), task.offset):
+        if number in copies:
+            continue
+        found = hasher.keys(row["content"].encode())
+        if found is None:
+            stats.no_shingles += 1
+        else:
+            keys[len(numbers)] = found
+            numbers.append(number)
+    write_bands(work.bands(task.name), np.array(numbers, np.int64), keys[: len(numbers)])
     return Done(key=task.key, stats={"fuzzy": stats})
