@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from corpus.signals.source import Source
@@ -47,6 +47,11 @@ def share(part: float, whole: float, empty: float | None = None) -> float | None
 
 def lines_with(source: Source, *words: str) -> float | None:
     """Share of code lines that hold any of ``words``."""
-    return share(
-        sum(any(word in line for word in words) for line in source.code_lines), len(source.code_lines)
-    )
+    return share(count_lines(source.parts.code, words), source.num_code_lines)
+
+
+def count_lines(text: str, words: Sequence[str]) -> int:
+    """Lines of ``text`` that hold any of ``words``."""
+    if not any(word in text for word in words):
+        return 0
+    return sum(any(word in line for word in words) for line in text.split("\n"))

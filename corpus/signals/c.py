@@ -55,7 +55,7 @@ def frac_lines_preprocessor_directives(source: Source) -> Value:
         "struct" in line or "using" in line or DIRECTIVE.search(line) is not None
         for line in source.code_lines
     )
-    return share(found, len(source.code_lines))
+    return share(found, source.num_code_lines)
 
 
 def printing(*words: str) -> Callable[[Source], Value]:

@@ -33,8 +33,8 @@ class Finder:
     def func_ratio(self, source: Source) -> Value:
         """Functions per code line."""
         found = sum(1 for _ in self.patterns.function.finditer(source.parts.code))
-        return share(found, len(source.code_lines))
+        return share(found, source.num_code_lines)
 
     def no_logic(self, source: Source) -> Value:
         """Functions, imports, classes, simple variables and simple returns, per code line."""
-        return share(sum(self.patterns.counts(source)), len(source.code_lines))
+        return share(sum(self.patterns.counts(source)), source.num_code_lines)

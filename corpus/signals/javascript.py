@@ -66,7 +66,7 @@ def legal(names: Callable[[Tree], Sequence[str]], pattern: str) -> Callable[[Sou
 
 
 def _per_line(source: Source, count: Callable[[Tree], int]) -> Value:
-    return None if source.javascript is None else share(count(source.javascript), len(source.code_lines))
+    return None if source.javascript is None else share(count(source.javascript), source.num_code_lines)
 
 
 SIGNALS: Signals = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from corpus.signals.base import Signals, Value, lines_with, share
+from corpus.signals.base import Signals, Value, count_lines, lines_with, share
 from corpus.signals.source import Source
 
 # A bare return takes the line after it along, so that two returns in a row are one.
@@ -21,7 +21,7 @@ def frac_lines_func_ratio(source: Source) -> Value:
     """Functions per code line; coroutines are none."""
     if source.python_tree is None:
         return None
-    return share(len(_functions(source.python_tree)), len(source.code_lines))
+    return share(len(_functions(source.python_tree)), source.num_code_lines)
 
 
 def cate_var_zero(source: Source) -> Value:
@@ -35,23 +35,23 @@ def cate_var_zero(source: Source) -> Value:
 
 def frac_lines_pass(source: Source) -> Value:
     """Code lines that hold "pass", in a word too."""
-    return share(_with_letters(source, "pass"), len(source.code_lines), 0.0)
+    return share(_with_letters(source, "pass"), source.num_code_lines, 0.0)
 
 
 def frac_lines_import(source: Source) -> Value:
     """Code lines that hold "import"."""
-    return share(_with_letters(source, "import"), len(source.code_lines), 0.0)
+    return share(_with_letters(source, "import"), source.num_code_lines, 0.0)
 
 
 def frac_lines_simplefunc(source: Source) -> Value:
     """Functions that only return, per code line; the only share that is not rounded."""
-    if source.python_tree is None or not source.code_lines:
+    if source.python_tree is None or not source.num_code_lines:
         return None
     simple = sum(
         len(function.body) == 1 and isinstance(function.body[0], ast.Return)
         for function in _functions(source.python_tree)
     )
-    return simple / len(source.code_lines)
+    return simple / source.num_code_lines
 
 
 def score_lines_no_logic(source: Source) -> Value:
@@ -63,7 +63,7 @@ def score_lines_no_logic(source: Source) -> Value:
     classes = sum(isinstance(node, ast.ClassDef) for node in ast.walk(tree))
     returns = len(RETURN.findall(source.parts.code))
     found = len(_functions(tree)) + imports + classes + _class_variables(tree) + returns
-    return share(found, len(source.code_lines))
+    return share(found, source.num_code_lines)
 
 
 def frac_lines_print(source: Source) -> Value:
@@ -73,7 +73,7 @@ def frac_lines_print(source: Source) -> Value:
 
 def _with_letters(source: Source, word: str) -> int:
     """Code lines that hold ``word`` in any case, ImportError for "import" too."""
-    return sum(word in line.lower() for line in source.code_lines)
+    return count_lines(source.code_lower, (word,))
 
 
 class _Variables(ast.NodeVisitor):
