@@ -40,6 +40,11 @@ def measure(source: Source, signals: Signals, *, isolate: bool) -> Measured:
     return Measured(values, errors)
 
 
+def without(signals: Signals, *names: str) -> Signals:
+    """``signals`` except those whose names end so."""
+    return {name: function for name, function in signals.items() if not name.endswith(names)}
+
+
 def share(part: float, whole: float, empty: float | None = None) -> float | None:
     """``part / whole`` to eight decimals, or ``empty`` where there is no whole."""
     return round(part / whole, 8) if whole else empty

@@ -20,12 +20,20 @@ PATTERNS = Patterns(
     simple_variable=re.compile(r"\b(?:int|float|double|char|bool|string|decimal|long|byte|short)\s+\w+\s*;"),
     simple_return=re.compile(r"^\s*return\b.*;", re.MULTILINE),
 )
+VARIABLE = re.compile(
+    r"\b(?:int|float|double|char|string|var|bool|byte|sbyte|short|ushort|uint|long|ulong|decimal)\s+\w"
+)
 FINDER = Finder(patterns=PATTERNS)
 
 
 def cate_var_zero(source: Source) -> Value:
     """Always false in the original rules, which compare a list with 0."""
     return 0.0
+
+
+def has_no_variable(source: Source) -> Value:
+    """No variable of a built-in type, nor one whose type is inferred, is found."""
+    return float(VARIABLE.search(source.parts.code) is None)
 
 
 def frac_lines_print(source: Source) -> Value:
@@ -39,3 +47,4 @@ SIGNALS: Signals = {
     "qsc_codecsharp_score_lines_no_logic": FINDER.no_logic,
     "qsc_codecsharp_frac_lines_print": frac_lines_print,
 }
+REPAIRED: Signals = {**SIGNALS, "qsc_codecsharp_cate_var_zero": has_no_variable}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from corpus.signals.base import Signals, Value, lines_with
+from corpus.signals.base import Signals, Value, lines_with, share
 from corpus.signals.finders import Finder, Patterns
 from corpus.signals.source import Source
 
@@ -15,6 +15,12 @@ PATTERNS = Patterns(
     class_=re.compile(r"^\s*type\s+\w+\s+(?:struct|interface)\s*\{[^}]*\}", re.MULTILINE),
     simple_variable=re.compile(r"^\s*var\s+\w+\s+\w+\s*$", re.MULTILINE),
     simple_return=re.compile(r"^\s*return\b[^;\n]*$", re.MULTILINE),
+)
+IMPORT = re.compile(r"import\s+\"[^\"]+\"$")
+VARIABLE = re.compile(
+    r"^[^\S\n]*+(?:(?:var|const)\s++(?:\w++(?:,\s*+\w++)*+(?:\s++[\w\[\]*]|\s*+=\s*+[^;\s])|\(\s*+\w++\s++[\w*\[\]])"
+    r"|\w++(?:\s*+,\s*+\w++)*+\s*+:=\s*+[^;\s])",
+    re.MULTILINE,
 )
 FINDER = Finder(patterns=PATTERNS)
 
@@ -29,6 +35,29 @@ def cate_var_zero(source: Source) -> Value:
     return 0.0
 
 
+def has_no_variable(source: Source) -> Value:
+    """No variable or constant is found, by keyword or by ``:=``."""
+    return float(VARIABLE.search(source.parts.code) is None)
+
+
+def no_logic(source: Source) -> Value:
+    """Functions, imports, classes, simple variables and simple returns, per code line."""
+    functions, _, *others = PATTERNS.counts(source)
+    return share(functions + _num_imports(source.parts.code) + sum(others), source.num_code_lines)
+
+
+def _num_imports(code: str) -> int:
+    """Lines of imports; those of a block with its first and last."""
+    found = 0
+    in_block = False
+    for line in code.split("\n"):
+        text = line.strip()
+        if in_block or text == "import (" or IMPORT.match(text):
+            found += 1
+        in_block = text == "import (" or (in_block and text != ")")
+    return found
+
+
 def frac_lines_print(source: Source) -> Value:
     """Code lines that print."""
     return lines_with(source, "fmt.Print")
@@ -40,4 +69,9 @@ SIGNALS: Signals = {
     "qsc_codego_cate_var_zero": cate_var_zero,
     "qsc_codego_score_lines_no_logic": FINDER.no_logic,
     "qsc_codego_frac_lines_print": frac_lines_print,
+}
+REPAIRED: Signals = {
+    **SIGNALS,
+    "qsc_codego_cate_var_zero": has_no_variable,
+    "qsc_codego_score_lines_no_logic": no_logic,
 }
