@@ -1,10 +1,10 @@
-"""Speed of the filter against opc_data_filtering, alternating in one run: text of a file to signals and decision.
+"""Speed of the filter against opc_data_filtering, alternating in one run: from a text to its decision.
 
     git clone https://github.com/OpenCoder-llm/opc_data_filtering /tmp/opc
     .venv/bin/python benchmarks/corpus_filter.py --peer-source /tmp/opc --peer /tmp/opc-venv/bin/python
 
-The peer runs unchanged in an environment of its own (Pygments 2.18, esprima, nltk 3.9.1, regex, beautifulsoup4,
-jieba, zhconv, mecab-python3, unidic-lite, numpy). Inputs are the conformance files, or any folder by
+The peer runs unchanged in an environment of its own (Pygments 2.18, esprima, nltk 3.9.1, regex, pandas,
+typing_extensions, beautifulsoup4, jieba, zhconv, mecab-python3, unidic-lite, numpy). Inputs are the conformance files, or any folder by
 ``--folder``; each contender gets decoded text, names and types, and has made one pass before the clock starts,
 so that neither compiling nor the loading of lexers and dictionaries is measured. One thread each. Figures are
 CPU seconds; ratios are the figures to quote.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from corpus.signals.source import Source
+from opencoder.errors import DependencyError
 
 Value = float | int | bool | None
 Signals = Mapping[str, Callable[[Source], Value]]
@@ -32,6 +33,8 @@ def measure(source: Source, signals: Signals, *, isolate: bool) -> Measured:
     for name, function in signals.items():
         try:
             values[name] = function(source)
+        except DependencyError:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever a parser of foreign text raises is its signal's error
             errors[name] = f"{type(error).__name__}: {error}"
             if not isolate:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import re
 
 from corpus.signals.base import Signals, Value, lines_with
-from corpus.signals.finders import Finder, Patterns
+from corpus.signals.finders import INDENT, Finder, Patterns, calls
 from corpus.signals.source import Source
 
 # One-word types only: List<int> and int[] do not match, while "return f(x)" and "new X(..)" do.
 PATTERNS = Patterns(
-    function=re.compile(
-        r"^\s*(?:(?:public|protected|private|internal)\s+)?(?:(?:static|virtual|override|abstract|async)\s+)?"
-        r"(?!public|protected|private|if|else)\w+\s+\w+\s*\([^)]*\)",
-        re.MULTILINE,
+    function=calls(
+        INDENT
+        + r"(?:(?:public|protected|private|internal)\s+)?(?:(?:static|virtual|override|abstract|async)\s+)?"
+        r"(?!public|protected|private|if|else)\w++\s++\w++\s*+\("
     ),
-    import_=re.compile(r"^\s*using\s+[\w.]+\s*;", re.MULTILINE),
+    import_=re.compile(INDENT + r"using\s+[\w.]+\s*;", re.MULTILINE),
     class_=re.compile(r"\bclass\s+\w+"),
     simple_variable=re.compile(r"\b(?:int|float|double|char|bool|string|decimal|long|byte|short)\s+\w+\s*;"),
-    simple_return=re.compile(r"^\s*return\b.*;", re.MULTILINE),
+    simple_return=re.compile(INDENT + r"return\b.*;", re.MULTILINE),
 )
 VARIABLE = re.compile(
     r"\b(?:int|float|double|char|string|var|bool|byte|sbyte|short|ushort|uint|long|ulong|decimal)\s+\w"

@@ -96,7 +96,7 @@ def frac_lines_string_concat(source: Source) -> Value:
 
 
 def _adds_strings(line: str) -> bool:
-    """A string after an equals sign, a plus between quotes, and a last quote: each where it is first found."""
+    """A string after an equals sign, a plus between quotes, a last quote: each where it is first found."""
     if "+" not in line:
         return False
     assigned = ASSIGNED.search(line)

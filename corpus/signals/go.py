@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 
 from corpus.signals.base import Signals, Value, lines_with, share
-from corpus.signals.finders import Finder, Patterns
+from corpus.signals.finders import INDENT, Finder, Patterns, calls
 from corpus.signals.source import Source
 
 # Of a block of imports only its first line counts in the original rules.
 PATTERNS = Patterns(
-    function=re.compile(r"^func\s+(?:\(\w+\s+\*?\w+\)\s*)?\w+\s*\([^)]*\)", re.MULTILINE),
-    import_=re.compile(r"^\s*import\b", re.MULTILINE),
-    class_=re.compile(r"^\s*type\s+\w+\s+(?:struct|interface)\s*\{[^}]*\}", re.MULTILINE),
-    simple_variable=re.compile(r"^\s*var\s+\w+\s+\w+\s*$", re.MULTILINE),
-    simple_return=re.compile(r"^\s*return\b[^;\n]*$", re.MULTILINE),
+    function=calls(r"^func\s+(?:\(\w+\s+\*?\w+\)\s*)?\w++\s*+\("),
+    import_=re.compile(INDENT + r"import\b", re.MULTILINE),
+    class_=re.compile(INDENT + r"type\s+\w+\s+(?:struct|interface)\s*\{[^}]*+\}", re.MULTILINE),
+    simple_variable=re.compile(INDENT + r"var\s+\w+\s+\w+\s*$", re.MULTILINE),
+    simple_return=re.compile(INDENT + r"return\b[^;\n]*$", re.MULTILINE),
+    class_end="}",
 )
 IMPORT = re.compile(r"import\s+\"[^\"]+\"$")
 VARIABLE = re.compile(

@@ -6,24 +6,26 @@ import re
 from collections.abc import Callable
 
 from corpus.signals.base import Signals, Value, lines_with, share
-from corpus.signals.finders import Finder, Patterns
+from corpus.signals.finders import INDENT, Finder, Patterns, calls, up_to_last
 from corpus.signals.source import Source
 
 _TYPE = r"(?:int|float|boolean|char|double|String|[A-Z]\w*(?:<\w+>)?)"
-_DECLARED = rf"^\s*(?:(?:public|protected|private|final|static)\s+)*{_TYPE}\s+(\w+)\s*"
-VARIABLE = re.compile(_DECLARED + r"(?:=[^;]*)?;", re.MULTILINE)
+_DECLARED = rf"{INDENT}(?:(?:public|protected|private|final|static)\s+)*{_TYPE}\s+(\w+)\s*"
+VARIABLE = re.compile(_DECLARED + r"(?:=[^;]*+)?;", re.MULTILINE)
+FUNCTION_START = (
+    INDENT
+    + r"(?:(?:public|protected|private|static)\s+)*(?:<\w+>\s+)?(?!public|protected|private|if|else)\w++\s++"
+    r"(\w++)\s*+\("
+)
+FUNCTION = re.compile(FUNCTION_START + r"[^)]*\)", re.MULTILINE)
 PATTERNS = Patterns(
-    function=re.compile(
-        r"^\s*(?:(?:public|protected|private|static)\s+)*(?:<\w+>\s+)?(?!public|protected|private|if|else)\w+\s+(\w+)"
-        r"\s*\([^)]*\)(?:\s*throws\s+\w+)?",
-        re.MULTILINE,
-    ),
-    import_=re.compile(r"^\s*import\s+[\w.]+(?:\.\*)?\s*;", re.MULTILINE),
+    function=calls(FUNCTION_START),
+    import_=re.compile(INDENT + r"import\s+[\w.]+(?:\.\*)?\s*;", re.MULTILINE),
     class_=re.compile(
-        r"^\s*(?:(?:public|protected|private)\s+)?(?:(?:final|abstract)\s+)?class\s+(\w+)", re.MULTILINE
+        INDENT + r"(?:(?:public|protected|private)\s+)?(?:(?:final|abstract)\s+)?class\s+(\w+)", re.MULTILINE
     ),
     simple_variable=re.compile(_DECLARED + ";", re.MULTILINE),
-    simple_return=re.compile(r"^\s*return(?:\s+(?:\w+|\"[^\"]*\"))?\s*;", re.MULTILINE),
+    simple_return=re.compile(INDENT + r"return(?:\s+(?:\w+|\"[^\"]*\"))?\s*;", re.MULTILINE),
 )
 FINDER = Finder(patterns=PATTERNS)
 MODIFIER = re.compile(r"\s*(?:public|protected|private)\b")
@@ -31,12 +33,12 @@ MODIFIER = re.compile(r"\s*(?:public|protected|private)\b")
 
 def cate_var_zero(source: Source) -> Value:
     """No variable is found."""
-    return float(VARIABLE.search(source.parts.code) is None)
+    return float(VARIABLE.search(up_to_last(";", source.parts.code)) is None)
 
 
 def frac_words_no_modifier(source: Source) -> Value:
     """Functions with an access modifier, in spite of the name; no rule uses it."""
-    found = [match.group() for match in PATTERNS.function.finditer(source.parts.code)]
+    found = [match.group() for match in FUNCTION.finditer(source.parts.code)]
     return share(sum(MODIFIER.match(text) is not None for text in found), len(found))
 
 
@@ -61,7 +63,7 @@ SIGNALS: Signals = {
     "qsc_codejava_score_lines_no_logic": FINDER.no_logic,
     "qsc_codejava_frac_words_no_modifier": frac_words_no_modifier,
     "qsc_codejava_frac_words_legal_var_name": legal(VARIABLE, "[a-z]"),
-    "qsc_codejava_frac_words_legal_func_name": legal(PATTERNS.function, "[a-z]"),
+    "qsc_codejava_frac_words_legal_func_name": legal(FUNCTION, "[a-z]"),
     "qsc_codejava_frac_words_legal_class_name": legal(PATTERNS.class_, "[A-Z]"),
     "qsc_codejava_frac_lines_print": frac_lines_print,
 }

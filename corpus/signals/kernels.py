@@ -1,6 +1,7 @@
 """Loops over the words and characters of a text that signals need. All take time in proportion to its length.
 
-``codes`` are code points, ``kinds`` the table of ``corpus.text.characters``.
+``codes`` are code points, ``kinds`` the table of ``corpus.text.characters``:
+bits 1, 2, 4 and 8 are letter, digit, blank and word character.
 """
 
 from __future__ import annotations
@@ -11,11 +12,9 @@ import numpy as np
 
 from corpus.text.compiled import compiled
 
-LETTER, DIGIT, SPACE, WORD = 1, 2, 4, 8
 LONGEST = 10
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(29)
-_LF, _QUOTE, _DOUBLE, _COMMA, _BRACE = 10, 39, 34, 44, 125
 LONG_STRING_WORDS = 20
 LONG_WORD = 20
 
@@ -114,7 +113,7 @@ def find_words(codes: Any, kinds: Any) -> Any:
 
 @compiled
 def find_repetition(ids: Any, lengths_of_id: Any) -> Any:
-    """Characters in repeated n-grams, n as index: of the most frequent times its count, and of all, each once.
+    """Characters in repeated n-grams, n as index: of the most frequent times its count; of all, each once.
 
     An n-gram can repeat only where both (n-1)-grams inside it do, so a step looks at what the step before has
     left, and names an n-gram by the pair of them.
@@ -142,8 +141,10 @@ def find_repetition(ids: Any, lengths_of_id: Any) -> Any:
 
 @compiled
 def _step(classes: Any, num_classes: int, size: int, n: int, before: Any) -> Any:
-    """Name n-grams by their classes, in place. Returns the number of names, the highest count, where it is first
-    seen, and the characters of words in repeated n-grams.
+    """Name n-grams by their classes, in place.
+
+    Returns the number of names, the highest count, where it is first seen, and the characters of words in
+    repeated n-grams.
     """
     candidates = 0
     for i in range(size):
@@ -188,7 +189,7 @@ def _step(classes: Any, num_classes: int, size: int, n: int, before: Any) -> Any
 
 @compiled
 def find_repeated_lines(codes: Any, kinds: Any) -> Any:
-    """Lines that are not blank, and those of them that occur again, white space apart; brackets do not count."""
+    """Lines that are not blank, and those that occur again, white space apart; lone brackets do not count."""
     capacity = 1
     for i in range(len(codes)):
         capacity += codes[i] == 10
@@ -237,10 +238,10 @@ def find_repeated_lines(codes: Any, kinds: Any) -> Any:
 
 @compiled
 def _has(codes: Any, start: int, end: int, code: int) -> bool:
-    for i in range(start, end):
-        if codes[i] == code:
-            return True
-    return False
+    i = start
+    while i < end and codes[i] != code:
+        i += 1
+    return i < end
 
 
 @compiled
@@ -256,3 +257,56 @@ def _same_line(codes: Any, kinds: Any, i: int, end: int, j: int, other: int) -> 
             return False
         i += 1
         j += 1
+
+
+@compiled
+def count_c_functions(codes: Any, kinds: Any) -> int:
+    """Names before brackets with a word, and perhaps stars, before them: ``return f(x)`` and ``else if(x)`` too.
+
+    The GNU style ``f (x)`` is none. A closing bracket must follow, and what lies up to it is not searched.
+    """
+    found = begin = close = i = 0
+    while i < len(codes):
+        if codes[i] != 40 or not _ends_declarator(codes, kinds, begin, i):
+            i += 1
+            continue
+        close = max(close, i + 1)
+        while close < len(codes) and codes[close] != 41:
+            close += 1
+        if close >= len(codes):
+            break
+        found += 1
+        begin = i = close + 1
+    return found
+
+
+@compiled
+def _ends_declarator(codes: Any, kinds: Any, begin: int, end: int) -> bool:
+    """A word, stars or none, blanks, a star or none, and a name end at ``end``."""
+    i = end - 1
+    while i >= begin and kinds[codes[i]] & 8:
+        i -= 1
+    if i + 1 == end or not _is_letter(codes[i + 1]):
+        return False
+    if i >= begin and codes[i] == 42:
+        i -= 1
+    blank = i
+    while i >= begin and kinds[codes[i]] & 4:
+        i -= 1
+    if i == blank:
+        return False
+    if i >= begin and codes[i] == 42:
+        while i >= begin and codes[i] == 42:
+            i -= 1
+        while i >= begin and kinds[codes[i]] & 4:
+            i -= 1
+    while i >= begin and kinds[codes[i]] & 8:
+        if _is_letter(codes[i]):
+            return True
+        i -= 1
+    return False
+
+
+@compiled
+def _is_letter(code: int) -> bool:
+    return 97 <= code <= 122 or 65 <= code <= 90 or code == 95

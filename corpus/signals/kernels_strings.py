@@ -31,16 +31,23 @@ def _boundary(codes: Any, kinds: Any, i: int) -> bool:
 
 @compiled
 def find_encoded(codes: Any, kinds: Any) -> Any:
-    """Longest run and total length of base64, of pairs of hexadecimal digits, and of escapes such as \\u00ff."""
+    """Longest run and total length of base64, of pairs of hexadecimal digits, and of escapes of Unicode."""
     longest = total = 0
     for which in range(3):
         i = 0
         while i < len(codes):
+            code = codes[i]
             if which == 0:
                 end = _base64_end(codes, i)
             elif which == 1:
+                if code != 92 and not _is_hex(code):
+                    i += 1
+                    continue
                 end = _pairs_end(codes, kinds, i)
             else:
+                if code != 92:
+                    i += 1
+                    continue
                 end = _escapes_end(codes, i)
             if end < 0:
                 # What begins later in a run that is too short is shorter still.
@@ -76,11 +83,11 @@ def _pairs_end(codes: Any, kinds: Any, start: int) -> int:
     groups = 0
     while i + 2 <= len(codes):
         at = i
+        if not _boundary(codes, kinds, i):
+            break
         if (codes[at] == 48 or codes[at] == 92) and codes[at + 1] == 120:
             at += 2
         if at + 2 > len(codes) or not (_is_hex(codes[at]) and _is_hex(codes[at + 1])):
-            break
-        if not _boundary(codes, kinds, i):
             break
         at += 2
         if at < len(codes) and codes[at] == 44:
@@ -128,8 +135,7 @@ def _string_end(codes: Any, start: int, quote: int, width: int, spans: bool) -> 
 def measure_strings(codes: Any, kinds: Any, spans: bool) -> Any:
     """Strings of one or three quotes: length inside, of their long words, and pieces of lines of many words.
 
-    Args:
-        spans: Strings of one quote may span lines too.
+    Those of one quote may span lines too where ``spans``.
     """
     inner = long_words = long_pieces = 0
     # What has no end has none further on, and is not looked for again.

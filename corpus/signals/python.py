@@ -9,7 +9,7 @@ from corpus.signals.base import Signals, Value, count_lines, lines_with, share
 from corpus.signals.source import Source
 
 # A bare return takes the line after it along, so that two returns in a row are one.
-RETURN = re.compile(r"^\s*return\s+.*$", re.MULTILINE)
+RETURN = re.compile(r"^[^\S\n]*+return\s+.*$", re.MULTILINE)
 
 
 def cate_ast(source: Source) -> Value:

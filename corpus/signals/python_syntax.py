@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import tree_sitter
-import tree_sitter_python
 from tree_sitter import Node
 
 from corpus.text.tree import broken_frac, too_deep
+from opencoder.errors import DependencyError
 
 BROKEN_FRAC = 0.02
 """Share of bytes that no rule of the grammar takes, above which a file does not parse."""
@@ -54,6 +54,12 @@ class Facts:
 
 @functools.cache
 def _tools() -> tuple[tree_sitter.Parser, tree_sitter.Query]:
+    try:
+        import tree_sitter_python
+    except ImportError as error:
+        raise DependencyError(
+            f"the grammar of Python is missing: {error}", repair="pip install 'opencoder[corpus]'"
+        ) from None
     language = tree_sitter.Language(tree_sitter_python.language())
     return tree_sitter.Parser(language), tree_sitter.Query(language, _QUERY)
 

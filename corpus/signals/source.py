@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import warnings
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bs4 import BeautifulSoup
 
@@ -62,6 +62,7 @@ class Source:
         self.size_bytes = size_bytes
         self.language = language
         self.natural_language = natural_language
+        self.memo: dict[object, Any] = {}  # what finders have found, by their patterns
 
     @property
     def extension(self) -> str:

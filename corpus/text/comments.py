@@ -1,9 +1,9 @@
 """Comments and strings of every language of the table.
 
-Thresholds were set on what the lexers of Pygments call a comment, so for languages that it knows the table says
-what its lexers do (release 2.18; found by trying each delimiter): where the line end goes, and that some, such as
-that of CSS, put comments with the code (``PLAIN``). For the others it states the language's own rules; a language
-that is not here is not split.
+Thresholds were set on what the lexers of Pygments call a comment, so for languages that it knows the table
+says what its lexers do (release 2.18; found by trying each delimiter): where the line end goes, and that some,
+such as that of CSS, put comments with the code (``PLAIN``). For the others it states the language's own rules;
+a language that is not here is not split.
 """
 
 from __future__ import annotations
@@ -42,19 +42,22 @@ _WORD_DOUBLE, _WORD_SINGLE = string('"', where=Where.NEW_WORD), string("'", wher
 
 _FAMILIES: tuple[tuple[str, tuple[Token, ...]], ...] = (
     (
-        "actionscript; blueprint; chapel; ec; gosu; less; modelica; mql4; mql5; nemerle; pawn; pike; promela; qml;"
-        " solidity; supercollider; swig; v; vala; x10; zephir; systemverilog; verilog; scss; carbon",
+        "actionscript; blueprint; chapel; ec; gosu; less; modelica; mql4; mql5; nemerle; pawn; pike; "
+        "promela; qml; solidity; supercollider; swig; v; vala; x10; zephir; systemverilog; verilog; scss; "
+        "carbon",
         (_SLASHES_END, _C_BLOCK, _DOUBLE, _SINGLE),
     ),
     (
-        "c; c-objdump; cpp; cpp-objdump; csharp; cuda; logos; nesc; objective-c; objective-c++; objective-j; zig",
+        "c; c-objdump; cpp; cpp-objdump; csharp; cuda; logos; nesc; objective-c; objective-c++; "
+        "objective-j; zig",
         (_SLASHES_END, _C_BLOCK, string('R"(', ')"', escape="", spans=True), _DOUBLE, CHAR),
     ),
     (
-        "aspectj; dart; ecl; glsl; groovy; haxe; hlsl; java; kotlin; soong; tact; webidl; whiley; xtend; json; jsonld;"
-        " cypher; gleam; hare; miniscript; scilab; typst; f#; mask; sass; portugol; alloy",
+        "aspectj; ecl; glsl; hlsl; java; kotlin; soong; tact; webidl; whiley; xtend; json; jsonld; "
+        "cypher; gleam; hare; miniscript; scilab; typst; f#; mask; sass; portugol; alloy",
         (_SLASHES, _C_BLOCK, *_TRIPLE, _DOUBLE, CHAR),
     ),
+    ("dart; groovy; haxe", (_SLASHES, _C_BLOCK, *_TRIPLE, _DOUBLE, _SINGLE)),
     ("go", (_SLASHES, _C_BLOCK, _DOUBLE, CHAR, _RAW)),
     (
         "javascript; javascript+erb; typescript; tsx",
@@ -81,8 +84,8 @@ _FAMILIES: tuple[tuple[str, tuple[Token, ...]], ...] = (
     ),
     ("json5; jsonnet; livescript; nix; ampl", (_HASH, _C_BLOCK, _TRIPLE[1], _DOUBLE, _SINGLE)),
     (
-        "awk; berry; bitbake; bqn; caddyfile; crystal; gap; hxml; janet; mcfunction; nit; raku; sed; sieve;"
-        " vyper; newlisp; coffeescript",
+        "awk; berry; bitbake; bqn; caddyfile; crystal; gap; hxml; janet; mcfunction; nit; raku; sed; "
+        "sieve; vyper; newlisp; coffeescript",
         (_HASH, _DOUBLE, _SINGLE),
     ),
     ("r", (_HASH, _DOUBLE_LONG, _SINGLE_LONG)),
@@ -151,11 +154,12 @@ _FAMILIES: tuple[tuple[str, tuple[Token, ...]], ...] = (
 )
 # Their lexers have comments of no kind that is told from code.
 PLAIN = (
-    "antlr; apacheconf; asymptote; bbcode; befunge; bibtex; brainfuck; cirru; cmake; cobol; css; diff; dockerfile;"
-    " erlang; factor; fish; fortran; gherkin; golo; graphql; haml; handlebars; http; ioke; isabelle; jcl; jinja;"
-    " kusto; liquid; llvm; logtalk; makefile; mako; matlab; meson; monkey; moocode; myghty; ncl; nsis; objdump;"
-    " ocaml; odin; opa; pan; pddl; procfile; pug; ragel; rebol; red; robotframework; scaml; singularity; slim; smali;"
-    " smalltalk; smarty; sparql; tcl; tcsh; turtle; twig; ucode; xquery; yang; zeek"
+    "antlr; apacheconf; asymptote; bbcode; befunge; bibtex; brainfuck; cirru; cmake; cobol; css; diff; "
+    "dockerfile; erlang; factor; fish; fortran; gherkin; golo; graphql; haml; handlebars; http; ioke; "
+    "isabelle; jcl; jinja; kusto; liquid; llvm; logtalk; makefile; mako; matlab; meson; monkey; moocode; "
+    "myghty; ncl; nsis; objdump; ocaml; odin; opa; pan; pddl; procfile; pug; ragel; rebol; red; "
+    "robotframework; scaml; singularity; slim; smali; smalltalk; smarty; sparql; tcl; tcsh; turtle; twig; "
+    "ucode; xquery; yang; zeek"
 )
 _PHP = Syntax(
     (

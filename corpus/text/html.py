@@ -12,20 +12,27 @@ _HIDDEN = re.compile(r"(script|style|template)(?=[\s/>])", re.IGNORECASE)
 def visible_text(text: str) -> str:
     """What a reader sees: no tags, comments, scripts, styles and templates; entities decoded.
 
-    White space stays as it is. What is opened and not closed reaches to the end.
+    What is opened and not closed reaches to the end.
     """
     found: list[str] = []
     at = 0
     last = text.rfind(">") + 1
     while (tag := text.find("<", at, last)) >= 0:
-        found.append(text[at:tag])
+        found.append(_text(text[at:tag]))
         at = _after(text, tag, last)
         if at == tag:
             found.append("<")
             at += 1
-    found.append(text[at:])
+    found.append(_text(text[at:]))
     joined = "".join(found)
     return html.unescape(joined) if "&" in joined else joined
+
+
+def _text(piece: str) -> str:
+    """Blank text between tags is one blank or line end, as where thresholds were set."""
+    if piece.isspace():
+        return "\n" if "\n" in piece else " "
+    return piece
 
 
 def _after(text: str, tag: int, last: int) -> int:

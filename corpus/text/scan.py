@@ -110,14 +110,14 @@ def _opens(codes: Any, kinds: Any, i: int, token: Any, characters: Any) -> bool:
 def _find(
     codes: Any, i: int, stop: int, characters: Any, at: int, size: int, escape: int, spans: bool, column: bool
 ) -> int:
-    """End of the closing mark at or after ``i``; if there is none, minus the place up to which there is none."""
+    """End of the closing mark at or after ``i``; if none is there, minus the place up to which none is."""
     while i < stop:
         code = codes[i]
         if escape and code == escape:
             i += 2
             continue
-        if code == characters[at] and _matches(codes, i, characters, at, size, False):
-            if not column or i == 0 or codes[i - 1] == 10:
+        if code == characters[at] and (not column or i == 0 or codes[i - 1] == 10):
+            if _matches(codes, i, characters, at, size, False):  # noqa: SIM102 - the compiler is quicker so
                 return i + size
         if code == 10 and not spans:
             return -i
@@ -127,7 +127,7 @@ def _find(
 
 @compiled
 def _end(codes: Any, kinds: Any, i: int, token: Any, characters: Any) -> int:
-    """End of what ``token`` begins at ``i``; minus the place before which it ends nothing, if it ends nowhere."""
+    """End of what ``token`` begins at ``i``; if it ends nowhere, minus the place before which none ends."""
     size = len(codes)
     kind = token[_KIND]
     after = i + token[_OPEN_SIZE]
