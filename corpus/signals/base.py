@@ -25,22 +25,29 @@ def measure(source: Source, signals: Signals, *, isolate: bool) -> Measured:
     Args:
         source: The file.
         signals: Functions by name.
-        isolate: A failing signal is null, and the next is computed. Otherwise the first failure ends the run,
-            and the signals after it are missing, as in the original rules.
+        isolate: A failing signal is null, and the next is computed. Otherwise it is null as well, but the rest of
+            its group, of those for all programs or of those for one language, is missing, as in the original rules.
     """
     values: dict[str, Value] = {}
     errors: dict[str, str] = {}
+    ended: str | None = None
     for name, function in signals.items():
+        if group_of(name) == ended:
+            continue
         try:
             values[name] = function(source)
         except DependencyError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a parser of foreign text raises is its signal's error
             errors[name] = f"{type(error).__name__}: {error}"
-            if not isolate:
-                break
             values[name] = None
+            ended = None if isolate else group_of(name)
     return Measured(values, errors)
+
+
+def group_of(name: str) -> str:
+    """``code`` of ``qsc_code_num_words``, ``codego`` of ``qsc_codego_cate_testfile``."""
+    return name.split("_", 2)[1]
 
 
 def without(signals: Signals, *names: str) -> Signals:

@@ -7,37 +7,41 @@ from collections.abc import Callable
 
 from corpus.signals import kernels
 from corpus.signals.base import Signals, Value, lines_with, share
-from corpus.signals.finders import INDENT, Finder, Patterns, count_closed
+from corpus.signals.finders import INDENT, Finder, Patterns, count_closed, up_to_last
 from corpus.signals.source import Source
 from corpus.text.characters import kinds
 
 PATTERNS = Patterns(
-    function=lambda source: int(kernels.count_c_functions(source.code_codes, kinds())),
-    import_=re.compile(INDENT + r"#\s*include\b.*$", re.MULTILINE),
+    function=lambda source: int(kernels.count_c_functions(source.searched_codes, kinds())),
+    import_=re.compile(INDENT + r"#\s*+include\s++[\"<][^\">]++[\">]", re.MULTILINE),
     class_=re.compile(INDENT + r"class\s++\w++\s*+(?::[^{]*+)?\{", re.MULTILINE),
     simple_variable=re.compile(
-        INDENT + r"(?:unsigned\s+)?(?:int|float|double|char|bool|std::string|auto)\s+\w+\s*;", re.MULTILINE
+        INDENT + r"(?:unsigned\s++)?(?:int|float|double|char|bool|std::string|auto)\s++\w++\s*+;",
+        re.MULTILINE,
     ),
-    simple_return=re.compile(INDENT + r"return(?:\s+(?:\w+|\"[^\"]*\"|'[^']*'))?\s*;[^\S\n]*$", re.MULTILINE),
+    # "returned;" is one as well.
+    simple_return=re.compile(
+        INDENT + r"return\s*+(?:(?:\w++|\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+')\s*+)?;[^\S\n]*+$",
+        re.MULTILINE,
+    ),
     class_end="{",
 )
-MAIN, BODY = re.compile(r"\bmain\s*\("), re.compile(r"\s*\{")
-VARIABLE = re.compile(
-    r"\b[^\Wa-zA-Z_]*+[a-zA-Z_]\w*+(?:\s*+\*++)?\s++\*?[a-zA-Z_]\w*+\s*+(?:=\s*+[\w.\"']++\s*+)?;"
-)
-DIRECTIVE = re.compile(r"#\s*(?:include|define|undef|ifn?def|if|else|elif|endif|error|pragma|line)\b")
+MAIN, BODY = re.compile(r"\bmain\s*+\("), re.compile(r"\s*+\{")
+# Two words and a semicolon, "return x;" too.
+VARIABLE = re.compile(r"\w\s++(?:\*++\s*+)?[\w\[\]]++\s*+(?:,\s*+(?:\*++\s*+)?[\w\[\]]++\s*+)*+(?:=[^;]*+)?;")
+DIRECTIVE = re.compile(r"#\s*+(?:include|define|if|else|elif|endif|error|pragma|warning|undef|line)")
 HEADERS = ("h", "hpp", "hxx", "hh", "h++")
 HEAD = 200
 
 
 def cate_bitsstdc(source: Source) -> Value:
     """The code begins with the header of programming contests."""
-    return float("bits/stdc++.h" in source.parts.code[:HEAD])
+    return float("bits/stdc++.h" in source.parts.code.strip().lower()[:HEAD])
 
 
 def nums_lines_main(source: Source) -> Value:
     """Definitions of main."""
-    return count_closed(MAIN, source.parts.code, BODY)
+    return count_closed(MAIN, source.searched, BODY)
 
 
 def frac_lines_goto(source: Source) -> Value:
@@ -47,7 +51,7 @@ def frac_lines_goto(source: Source) -> Value:
 
 def cate_var_zero(source: Source) -> Value:
     """No variable is found."""
-    return float(VARIABLE.search(source.parts.code) is None)
+    return float(VARIABLE.search(up_to_last(";", source.searched)) is None)
 
 
 def frac_lines_preprocessor_directives(source: Source) -> Value:

@@ -12,13 +12,16 @@ from corpus.signals.source import Source
 PATTERNS = Patterns(
     function=calls(
         INDENT
-        + r"(?:(?:public|protected|private|internal)\s+)?(?:(?:static|virtual|override|abstract|async)\s+)?"
-        r"(?!public|protected|private|if|else)\w++\s++\w++\s*+\("
+        + r"(?:(?:public|protected|private|internal)\s++)?(?:(?:static|virtual|override|abstract|async)\s++)?"
+        r"(?!public|protected|private|if|else)(?:<\w++>\s*+)?\w++\s++\w++\s*+\("
     ),
-    import_=re.compile(INDENT + r"using\s+[\w.]+\s*;", re.MULTILINE),
-    class_=re.compile(r"\bclass\s+\w+"),
-    simple_variable=re.compile(r"\b(?:int|float|double|char|bool|string|decimal|long|byte|short)\s+\w+\s*;"),
-    simple_return=re.compile(INDENT + r"return\b.*;", re.MULTILINE),
+    import_=re.compile(INDENT + r"using\s++[a-zA-Z0-9_.]++\s*+;", re.MULTILINE),
+    class_=re.compile(r"\b(?:public|private|protected|internal|static|abstract|sealed)?class\s++\w++"),
+    simple_variable=re.compile(
+        r"\b(?:s?byte|u?(?:short|int|long)|float|double|decimal|char|string|bool)\s++\w++\s*+;"
+    ),
+    # What is returned may follow on the next line, but not without a blank before it.
+    simple_return=re.compile(INDENT + r"return\b(?:\s++[^;\s][^;\n]*+)?\s*+;", re.MULTILINE),
 )
 VARIABLE = re.compile(
     r"\b(?:int|float|double|char|string|var|bool|byte|sbyte|short|ushort|uint|long|ulong|decimal)\s+\w"

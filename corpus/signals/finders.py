@@ -41,7 +41,7 @@ class Patterns(NamedTuple):
         """How often each is found, in their order."""
         found: list[int] | None = source.memo.get(self)
         if found is None:
-            code = source.parts.code
+            code = source.searched
             found = [
                 self.function(source),
                 count(self.import_, code),
@@ -82,10 +82,11 @@ def count_closed(start: re.Pattern[str], text: str, tail: re.Pattern[str] | None
     return found
 
 
-def calls(start: str, flags: re.RegexFlag = re.MULTILINE) -> Callable[[Source], int]:
-    """Count what ``start`` and a closing bracket find."""
-    pattern = re.compile(start, flags)
-    return lambda source: count_closed(pattern, source.parts.code)
+def calls(start: str, tail: str | None = None) -> Callable[[Source], int]:
+    """Count what ``start``, a closing bracket and ``tail`` find."""
+    pattern = re.compile(start, re.MULTILINE)
+    after = None if tail is None else re.compile(tail)
+    return lambda source: count_closed(pattern, source.searched, after)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -100,8 +100,9 @@ def _adds_strings(line: str) -> bool:
     if "+" not in line:
         return False
     assigned = ASSIGNED.search(line)
-    joined = assigned and JOINED.search(line, assigned.end())
-    return bool(joined and QUOTE.search(line, joined.end()))
+    # Neither string is empty.
+    joined = assigned and JOINED.search(line, assigned.end() + 1)
+    return bool(joined and QUOTE.search(line, joined.end() + 1))
 
 
 def cate_encoded_data(source: Source) -> Value:
@@ -112,7 +113,7 @@ def cate_encoded_data(source: Source) -> Value:
 
 def frac_chars_hex_words(source: Source) -> Value:
     """Words such as 0xff in the code."""
-    return share(shared.hex_length(source.parts.code), len(source.parts.code))
+    return share(shared.hex_length(source.searched), len(source.parts.code))
 
 
 def frac_lines_prompt_comments(source: Source) -> Value:

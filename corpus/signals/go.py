@@ -10,11 +10,17 @@ from corpus.signals.source import Source
 
 # Of a block of imports only its first line counts in the original rules.
 PATTERNS = Patterns(
-    function=calls(r"^func\s+(?:\(\w+\s+\*?\w+\)\s*)?\w++\s*+\("),
-    import_=re.compile(INDENT + r"import\b", re.MULTILINE),
-    class_=re.compile(INDENT + r"type\s+\w+\s+(?:struct|interface)\s*\{[^}]*+\}", re.MULTILINE),
-    simple_variable=re.compile(INDENT + r"var\s+\w+\s+\w+\s*$", re.MULTILINE),
-    simple_return=re.compile(INDENT + r"return\b[^;\n]*$", re.MULTILINE),
+    # What follows is taken for what the function returns, be it the "func" of the next line.
+    function=calls(
+        r"^func\s++(?:\(\s*+\w++\s++\*?\w++\s*+\))?\s*+\w++\s*+\(", r"\s*+(?:\([^)]++\)|[\w\[\]]++)?\s*+"
+    ),
+    import_=re.compile(INDENT + r"import(?: \(|[^\S\n]++\"[^\"\n]++\")[^\S\n]*+$", re.MULTILINE),
+    class_=re.compile(INDENT + r"type\s++\w++\s++(?:struct|interface)\s*+\{[^}]*+\}", re.MULTILINE),
+    simple_variable=re.compile(INDENT + r"var\s++\w++\s++\w++(?:\s*+;)?[^\S\n]*+$", re.MULTILINE),
+    # A bare return takes the line after it along, so that two in a row are one.
+    simple_return=re.compile(
+        INDENT + r"return(?:\s++[^;\s][^;\n]*+(?:;[^\S\n]*+)?$|[^\S\n]*+(?:;[^\S\n]*+)?$)", re.MULTILINE
+    ),
     class_end="}",
 )
 IMPORT = re.compile(r"import\s+\"[^\"]+\"$")
@@ -28,7 +34,7 @@ FINDER = Finder(patterns=PATTERNS)
 
 def cate_testfile(source: Source) -> Value:
     """The file is one that ``go test`` runs."""
-    return float(source.filename.endswith("_test.go"))
+    return float(source.filename.lower().endswith("_test.go"))
 
 
 def cate_var_zero(source: Source) -> Value:

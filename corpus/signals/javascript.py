@@ -6,21 +6,22 @@ import re
 from collections.abc import Callable, Sequence
 
 from corpus.signals.base import Signals, Value, lines_with, share
+from corpus.signals.depth import check_depth
 from corpus.signals.javascript_tree import Tree
 from corpus.signals.source import Source
 
 
 def cate_ast(source: Source) -> Value:
     """The file parses."""
-    try:
-        return float(source.javascript is not None)
-    except RecursionError:
-        return 0.0
+    return float(source.javascript is not None)
 
 
 def cate_var_zero(source: Source) -> Value:
     """No variable is found."""
-    return None if source.javascript is None else float(not source.javascript.variables)
+    if source.javascript is None:
+        return None
+    check_depth(source.javascript.num_calls)
+    return float(not source.javascript.variables)
 
 
 def frac_lines_func_ratio(source: Source) -> Value:

@@ -282,29 +282,36 @@ def count_c_functions(codes: Any, kinds: Any) -> int:
 
 @compiled
 def _ends_declarator(codes: Any, kinds: Any, begin: int, end: int) -> bool:
-    """A word, stars or none, blanks, a star or none, and a name end at ``end``."""
-    i = end - 1
-    while i >= begin and kinds[codes[i]] & 8:
+    """A type and a name end at ``end``; between them may be a star, and blanks on both sides of it."""
+    i = end
+    while i > begin and kinds[codes[i - 1]] & 8:
         i -= 1
-    if i + 1 == end or not _is_letter(codes[i + 1]):
+    if i == end or not _is_letter(codes[i]):
         return False
-    if i >= begin and codes[i] == 42:
+    if _ends_type(codes, kinds, begin, i):
+        return True
+    while i > begin and kinds[codes[i - 1]] & 4:
         i -= 1
-    blank = i
-    while i >= begin and kinds[codes[i]] & 4:
+    return i > begin and codes[i - 1] == 42 and _ends_type(codes, kinds, begin, i - 1)
+
+
+@compiled
+def _ends_type(codes: Any, kinds: Any, begin: int, end: int) -> bool:
+    """A word that begins with a letter, stars and blanks before them or none, and blanks end at ``end``."""
+    i = end
+    while i > begin and kinds[codes[i - 1]] & 4:
         i -= 1
-    if i == blank:
+    if i == end:
         return False
-    if i >= begin and codes[i] == 42:
-        while i >= begin and codes[i] == 42:
+    if i > begin and codes[i - 1] == 42:
+        while i > begin and codes[i - 1] == 42:
             i -= 1
-        while i >= begin and kinds[codes[i]] & 4:
+        while i > begin and kinds[codes[i - 1]] & 4:
             i -= 1
-    while i >= begin and kinds[codes[i]] & 8:
-        if _is_letter(codes[i]):
-            return True
+    word = i
+    while i > begin and kinds[codes[i - 1]] & 8:
         i -= 1
-    return False
+    return i < word and _is_letter(codes[i])
 
 
 @compiled

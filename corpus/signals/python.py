@@ -6,10 +6,11 @@ import ast
 import re
 
 from corpus.signals.base import Signals, Value, count_lines, lines_with, share
+from corpus.signals.depth import check_depth
 from corpus.signals.source import Source
 
 # A bare return takes the line after it along, so that two returns in a row are one.
-RETURN = re.compile(r"^[^\S\n]*+return\s+.*$", re.MULTILINE)
+RETURN = re.compile(r"^[^\S\n]*+return(?:\s++.*)?$", re.MULTILINE)
 
 
 def cate_ast(source: Source) -> Value:
@@ -21,6 +22,9 @@ def frac_lines_func_ratio(source: Source) -> Value:
     """Functions per code line; coroutines are none."""
     if source.python_tree is None:
         return None
+    if not source.num_code_lines:
+        return None
+    check_depth(_calls(source.python_tree))
     return share(len(_functions(source.python_tree)), source.num_code_lines)
 
 
@@ -28,9 +32,7 @@ def cate_var_zero(source: Source) -> Value:
     """Nothing is assigned to a name, looped over, or taken as an argument."""
     if source.python_tree is None:
         return None
-    visitor = _Variables()
-    visitor.visit(source.python_tree)
-    return not visitor.found
+    return not any(map(_names_something, ast.walk(source.python_tree)))
 
 
 def frac_lines_pass(source: Source) -> Value:
@@ -76,22 +78,27 @@ def _with_letters(source: Source, word: str) -> int:
     return count_lines(source.code_lower, (word,))
 
 
-class _Variables(ast.NodeVisitor):
-    """Looks for names; recursive, so a deeply nested file fails as it did where thresholds were set."""
+def _names_something(node: ast.AST) -> bool:
+    match node:
+        case ast.Assign(targets=targets):
+            return any(isinstance(target, ast.Name) for target in targets)
+        case ast.For(target=target):
+            return isinstance(target, ast.Name)
+        case ast.FunctionDef(args=arguments):
+            return bool(arguments.args)
+    return False
 
-    found = False
 
-    def visit_Assign(self, node: ast.Assign) -> None:
-        self.found |= any(isinstance(target, ast.Name) for target in node.targets)
-        self.generic_visit(node)
-
-    def visit_For(self, node: ast.For) -> None:
-        self.found |= isinstance(node.target, ast.Name)
-        self.generic_visit(node)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        self.found |= bool(node.args.args)
-        self.generic_visit(node)
+def _calls(tree: ast.Module) -> int:
+    """Nested calls of an ``ast.NodeVisitor`` that looks at functions: two a level, three at a function."""
+    deepest = 0
+    stack: list[tuple[ast.AST, int]] = [(tree, 0)]
+    while stack:
+        node, calls = stack.pop()
+        calls += 3 if isinstance(node, ast.FunctionDef) else 2
+        deepest = max(deepest, calls)
+        stack.extend((child, calls) for child in ast.iter_child_nodes(node))
+    return deepest
 
 
 def _functions(tree: ast.Module) -> list[ast.FunctionDef]:

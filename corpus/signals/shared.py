@@ -18,7 +18,7 @@ def num_words(source: Source) -> Value:
 
 def num_chars(source: Source) -> Value:
     """Code points."""
-    return float(len(source.text))
+    return float(source.num_chars)
 
 
 def mean_word_length(source: Source) -> Value:

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 from bs4 import BeautifulSoup
 
 from corpus.signals import javascript_tree, kernels, kernels_strings
+from corpus.signals.depth import released_limit
 from corpus.signals.vocabulary import Vocabulary
 from corpus.text.characters import Codes, codes_of, kinds
+from corpus.text.marks import as_released
 from corpus.text.lines import non_blank, raw_lines
 from corpus.text.normalise import normalise, normalise_line
 from corpus.text.split import Parts, python_comments, split
@@ -57,7 +59,9 @@ class Source:
     def __init__(
         self, text: str, *, filename: str, size_bytes: int, language: str, natural_language: str = "en"
     ) -> None:
-        self.text = text
+        self.num_chars = len(text)
+        # All that is counted of a Chinese text, but its length, is of its simplified form.
+        self.text = simplified(text) if natural_language == "zh" else text
         self.filename = filename
         self.size_bytes = size_bytes
         self.language = language
@@ -85,10 +89,6 @@ class Source:
         return len(self.text) - self.counts.blanks
 
     @cached_property
-    def _word_text(self) -> str:
-        return simplified(self.text) if self.natural_language == "zh" else self.text
-
-    @cached_property
     def raw_words(self) -> list[str]:
         """Words of the text as it is."""
         return words_of_lines(self._word_lines, self.natural_language)
@@ -105,7 +105,7 @@ class Source:
     def _word_lines(self) -> list[str]:
         # White space ends a plain word, so a text that needs no dictionary may be cut in one go.
         if self.natural_language in ("zh", "ja"):
-            return raw_lines(self._word_text)
+            return raw_lines(self.text)
         return [self.text]
 
     @cached_property
@@ -131,6 +131,16 @@ class Source:
         return codes_of(self.parts.code)
 
     @cached_property
+    def searched(self) -> str:
+        """The code as finders search it; its characters are of the kinds that the released filter takes them for."""
+        return as_released(self.parts.code)
+
+    @cached_property
+    def searched_codes(self) -> Codes:
+        """Characters of ``searched`` as numbers."""
+        return self.code_codes if self.searched is self.parts.code else codes_of(self.searched)
+
+    @cached_property
     def repeated(self) -> CodeLines:
         """How many lines of code there are, and how many occur again."""
         return CodeLines(*kernels.find_repeated_lines(self.code_codes, kinds()))
@@ -153,7 +163,7 @@ class Source:
     @cached_property
     def encoded(self) -> tuple[int, int]:
         """Longest run and total length of data written as text."""
-        longest, total = kernels_strings.find_encoded(codes_of(self.text), kinds())
+        longest, total = kernels_strings.find_encoded(codes_of(as_released(self.text)), kinds())
         return longest, total
 
     @cached_property
@@ -170,18 +180,25 @@ class Source:
     def python_tree(self) -> ast.Module | None:
         """The syntax tree of a Python file, None where it does not parse."""
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), released_limit():
                 warnings.simplefilter("ignore")  # the file's own invalid escapes are not our concern
                 return ast.parse(self.text)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
 
     @cached_property
-    def html_text(self) -> str:
-        """What a reader of an HTML page sees: no scripts, styles, comments; entities decoded."""
+    def html_text(self) -> str | None:
+        """What a reader of an HTML page sees, None where it does not parse.
+
+        There are no scripts, styles and comments in it; entities are decoded.
+        """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a page that looks like a file name or like XML is still a page
-            return BeautifulSoup(self.text, "html.parser").get_text()
+            try:
+                page = BeautifulSoup(self.text, "html.parser")
+            except Exception:  # noqa: BLE001 - whatever the parser raises, the page does not parse
+                return None
+        return page.get_text()
 
     @cached_property
     def javascript(self) -> javascript_tree.Tree | None:
