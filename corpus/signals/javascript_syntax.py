@@ -1,4 +1,4 @@
-"""What the signals of JavaScript need, from the error-tolerant grammar of tree-sitter: ES2023, JSX, ``#!`` lines."""
+"""What the signals of JavaScript need, by the error-tolerant grammar of tree-sitter: ES2023, JSX, ``#!``."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _tools() -> tuple[tree_sitter.Parser, tree_sitter.Query]:
 
 
 def parse(text: str) -> Tree | None:
-    """Names and counts of one file; None where too much of it is no JavaScript, or all is nested too deeply."""
+    """Names and counts of one file; None where much of it is no JavaScript, or all is nested too deeply."""
     if too_deep(text):
         return None
     parser, query = _tools()

@@ -31,7 +31,7 @@ class Counts(NamedTuple):
 class CodeLines(NamedTuple):
     """Lines of code that are not blank, and those of them that occur again."""
 
-    count: int
+    total: int
     repeated: int
 
 
@@ -138,7 +138,7 @@ class Source:
     @property
     def num_code_lines(self) -> int:
         """Lines of code that are not blank."""
-        return self.repeated.count
+        return self.repeated.total
 
     @cached_property
     def strings(self) -> Strings:

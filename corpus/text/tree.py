@@ -14,7 +14,7 @@ _BRACKETS = re.compile(r"[()\[\]{}]")
 
 
 def too_deep(text: str) -> bool:
-    """Brackets are nested more than ``DEEPEST`` deep; those in strings and comments are taken for brackets."""
+    """Brackets are nested more than ``DEEPEST`` deep; those in strings and comments count too."""
     if text.count("(") + text.count("[") + text.count("{") <= DEEPEST:
         return False
     depth = deepest = 0
