@@ -1,8 +1,8 @@
 """What the finders of functions, variables and more have in common, where patterns search.
 
 No pattern may read a stretch of text more than a few times: quantifiers are possessive, a line's indentation
-does not reach over line ends, and what would look for a closing mark from each opening one is given a text that
-ends with the last such mark, or is left to ``count_closed``.
+does not reach over line ends, and what would look for a closing mark from each opening one is given a text
+that ends with the last such mark, or is left to ``count_closed``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Decisions of the default mode on 594 files, against those of the released filter with its lesser faults repaired.
+"""Decisions of the default mode on 594 files, against the released filter with its lesser faults repaired.
 
 A file may be decided otherwise only where one of the repairs below changes what is known of it.
 """
