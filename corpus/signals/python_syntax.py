@@ -85,7 +85,9 @@ def parse(text: str) -> Facts | None:
     docstrings = [
         _docstring(body, raw) for body in [root, *map(_body, (*functions, *classes))] if body is not None
     ]
-    comments = "".join(text_at(node, raw) for node in found.get("comment", ())).replace("#", "")
+    comments = "".join(text_at(node, raw) for node in sorted(found.get("comment", ()), key=_start)).replace(
+        "#", ""
+    )
     return Facts(
         num_functions=len(functions),
         num_classes=len(classes),
@@ -94,6 +96,10 @@ def parse(text: str) -> Facts | None:
         has_variables=variables,
         comments=("\n".join(filter(None, docstrings)) + "\n" + comments).strip(),
     )
+
+
+def _start(node: Node) -> int:
+    return node.start_byte  # captures come in no certain order
 
 
 def _body(node: Node) -> Node | None:

@@ -42,7 +42,8 @@ def test_the_rule_of_a_failed_signal_drops_and_that_of_a_null_one_does_not() -> 
 
 GO_BODY = "".join(
     f"func handle{i}(first string, second int) error {{\n\tresult{i} := compute(first, second)\n"
-    f"\tif result{i} == nil {{\n\t\tlog(first)\n\t}}\n\tstore{i}(result{i})\n\treturn check(result{i})\n}}\n\n"
+    f"\tif result{i} == nil {{\n\t\tlog(first)\n\t}}\n\tstore{i}(result{i})\n"
+    f"\treturn check(result{i})\n}}\n\n"
     for i in range(8)
 )
 
