@@ -21,7 +21,7 @@ def frac_lines_func_ratio(source: Source) -> Value:
     """Functions per code line; coroutines are none."""
     if source.python_tree is None:
         return None
-    return share(len(_functions(source.python_tree)), source.num_code_lines)
+    return share(len(_functions(source)), source.num_code_lines)
 
 
 def cate_var_zero(source: Source) -> Value:
@@ -49,7 +49,7 @@ def frac_lines_simplefunc(source: Source) -> Value:
         return None
     simple = sum(
         len(function.body) == 1 and isinstance(function.body[0], ast.Return)
-        for function in _functions(source.python_tree)
+        for function in _functions(source)
     )
     return simple / source.num_code_lines
 
@@ -60,9 +60,9 @@ def score_lines_no_logic(source: Source) -> Value:
     if tree is None:
         return None
     imports = _with_letters(source, "import")
-    classes = sum(isinstance(node, ast.ClassDef) for node in ast.walk(tree))
+    classes = sum(isinstance(node, ast.ClassDef) for node in source.python_nodes)
     returns = len(RETURN.findall(source.parts.code))
-    found = len(_functions(tree)) + imports + classes + _class_variables(tree) + returns
+    found = len(_functions(source)) + imports + classes + _class_variables(tree) + returns
     return share(found, source.num_code_lines)
 
 
@@ -94,8 +94,8 @@ class _Variables(ast.NodeVisitor):
         self.generic_visit(node)
 
 
-def _functions(tree: ast.Module) -> list[ast.FunctionDef]:
-    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+def _functions(source: Source) -> list[ast.FunctionDef]:
+    return [node for node in source.python_nodes if isinstance(node, ast.FunctionDef)]
 
 
 def _class_variables(tree: ast.Module) -> int:

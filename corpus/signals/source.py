@@ -117,7 +117,7 @@ class Source:
     def comments_length(self) -> int:
         """Characters of comments; in Python, without their signs."""
         if self.language == "python":
-            return len(python_comments(self.text, self.python_tree))
+            return len(python_comments(self.text, self.python_nodes))
         return len(self.parts.comments)
 
     @cached_property
@@ -175,6 +175,11 @@ class Source:
                 return ast.parse(self.text)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
+
+    @cached_property
+    def python_nodes(self) -> list[ast.AST]:
+        """All nodes of that tree, from the root down; none where the file does not parse."""
+        return list(ast.walk(self.python_tree)) if self.python_tree else []
 
     @cached_property
     def html_text(self) -> str:

@@ -6,6 +6,7 @@ import ast
 import functools
 import io
 import tokenize
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from pygments.lexer import Lexer
@@ -15,6 +16,8 @@ from pygments.util import ClassNotFound
 
 # Exactly these kinds, without their subtypes: a preprocessor line is code.
 COMMENTS = {Comment.Multiline, Comment.Single, Comment.Special, Comment.Hashbang, String.Doc}
+
+_COMMENT_IDS = frozenset(map(id, COMMENTS))
 
 BLOCKS = {"/*": "*/", "<!--": "-->", "'''": "'''", '"""': '"""', "{-": "-}", "(*": "*)"}
 
@@ -47,8 +50,9 @@ def split_by_lexer(text: str, lexer: Lexer) -> Parts:
     """Put tokens of comment kinds to one side and all others to the other, with nothing between them."""
     code: list[str] = []
     comments: list[str] = []
-    for kind, value in lexer.get_tokens(text):
-        (comments if kind in COMMENTS else code).append(value)
+    # As ``get_tokens`` does, less two generators; kinds are single objects, so their ids will do.
+    for _, kind, value in lexer.get_tokens_unprocessed(lexer._preprocess_lexer_input(text)):
+        (comments if id(kind) in _COMMENT_IDS else code).append(value)
     return Parts("".join(code), "".join(comments))
 
 
@@ -88,13 +92,12 @@ def split_by_hand(text: str) -> Parts:
     return Parts("\n".join(code), "\n".join(comments))
 
 
-def python_comments(text: str, tree: ast.Module | None) -> str:
+def python_comments(text: str, nodes: Iterable[ast.AST]) -> str:
     """Docstrings and comments of a Python file; what does not parse or tokenise adds nothing."""
     docstrings: list[str] = []
-    if tree is not None:
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-                docstrings.append(ast.get_docstring(node) or "")
+    for node in nodes:
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+            docstrings.append(ast.get_docstring(node) or "")
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
         comments = "".join(token.string for token in tokens if token.type == tokenize.COMMENT)
