@@ -7,12 +7,14 @@ import functools
 import io
 import tokenize
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
 from pygments.token import Comment, String
 from pygments.util import ClassNotFound
+
+from corpus.text.lexing import Driver
 
 # Exactly these kinds, without their subtypes: a preprocessor line is code.
 COMMENTS = {Comment.Multiline, Comment.Single, Comment.Special, Comment.Hashbang, String.Doc}
@@ -51,9 +53,21 @@ def split_by_lexer(text: str, lexer: Lexer) -> Parts:
     code: list[str] = []
     comments: list[str] = []
     # As ``get_tokens`` does, less two generators; kinds are single objects, so their ids will do.
-    for _, kind, value in lexer.get_tokens_unprocessed(lexer._preprocess_lexer_input(text)):
+    for kind, value in _tokens(text, lexer):
         (comments if id(kind) in _COMMENT_IDS else code).append(value)
     return Parts("".join(code), "".join(comments))
+
+
+def _tokens(text: str, lexer: Lexer) -> Iterable[tuple[Any, str]]:
+    prepared = lexer._preprocess_lexer_input(text)
+    if driver := _driver_of(lexer):
+        return driver.tokens(prepared)
+    return ((kind, value) for _, kind, value in lexer.get_tokens_unprocessed(prepared))
+
+
+@functools.lru_cache(maxsize=128)
+def _driver_of(lexer: Lexer) -> Driver | None:
+    return Driver(lexer) if Driver.drives(lexer) else None
 
 
 def split_perl(text: str) -> Parts:
