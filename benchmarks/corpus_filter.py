@@ -4,10 +4,10 @@
     .venv/bin/python benchmarks/corpus_filter.py --peer-source /tmp/opc --peer /tmp/opc-venv/bin/python
 
 The peer runs unchanged in an environment of its own (Pygments 2.18, esprima, nltk 3.9.1, regex, pandas,
-typing_extensions, beautifulsoup4, jieba, zhconv, mecab-python3, unidic-lite, numpy). Inputs are the conformance files, or any folder by
-``--folder``; each contender gets decoded text, names and types, and has made one pass before the clock starts,
-so that neither compiling nor the loading of lexers and dictionaries is measured. One thread each. Figures are
-CPU seconds; ratios are the figures to quote.
+typing_extensions, beautifulsoup4, jieba, zhconv, mecab-python3, unidic-lite, numpy).
+Inputs are the conformance files, or any folder by ``--folder``; each contender gets decoded text, names and
+types, and has made one pass before the clock starts, so that neither compiling nor the loading of lexers and
+dictionaries is measured. One thread each. Figures are CPU seconds; ratios are the figures to quote.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def our_pass(mode: str) -> Callable[[Sequence[Row]], None]:
 
 
 def serve(name: str, source: str) -> None:
-    """Be one contender: read the inputs, make a pass, then one for each line asked, telling its CPU seconds."""
+    """Be one contender: read the inputs, make a pass, then one for each line, telling its CPU seconds."""
     rows = json.loads(sys.stdin.readline())
     answers, sys.stdout = sys.stdout, sys.stderr  # the peer prints what fails
     run = peer_pass(source) if name == "peer" else our_pass(name)

@@ -103,7 +103,7 @@ def settle(verdict: Verdict, key: bytes) -> Verdict:
         key: The file's content.
 
     Returns:
-        A verdict whose ``hits`` hold the rules of chance that drop the file, and whose ``random_hits`` hold those
+        A verdict whose ``hits`` hold the rules of chance that drop the file too; ``random_hits`` are those
         that let it pass.
     """
     if not verdict.random_hits:

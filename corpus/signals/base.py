@@ -25,8 +25,8 @@ def measure(source: Source, signals: Signals, *, isolate: bool) -> Measured:
     Args:
         source: The file.
         signals: Functions by name.
-        isolate: A failing signal is null, and the next is computed. Otherwise it is null as well, but the rest of
-            its group, of those for all programs or of those for one language, is missing, as in the original rules.
+        isolate: A failing signal is null, and the next is computed. Otherwise it is null as well, but the
+            rest of its group, for all programs or for one language, is missing, as in the original rules.
     """
     values: dict[str, Value] = {}
     errors: dict[str, str] = {}

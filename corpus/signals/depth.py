@@ -1,8 +1,8 @@
 """How deeply a text may be nested before the released filter fails on it.
 
-It raises Python's limit to 10,000 calls and walks trees by functions that call themselves. Whatever needs more
-ends with a RecursionError, and takes the rest of its group of signals with it. The same texts fail here, give or
-take a few levels, with no walk that calls itself.
+It raises Python's limit to 10,000 calls and walks trees by functions that call themselves. Whatever needs
+more ends with a RecursionError, and takes the rest of its group of signals with it. The same texts fail here,
+give or take a few levels, with no walk that calls itself.
 """
 
 from __future__ import annotations

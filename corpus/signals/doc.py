@@ -75,7 +75,7 @@ def entropy_unigram(source: Source) -> Value:
     total = source.vocabulary.num_words
     if not total:
         return None
-    shares = (count / total for count in source.vocabulary.counts.tolist())
+    shares: list[float] = (source.vocabulary.counts / total).tolist()
     return round(-sum(p * math.log(p) for p in shares), 8)
 
 

@@ -1,8 +1,8 @@
 """What the finders of functions, variables and more have in common, where patterns search.
 
-No pattern may read a stretch of text more than a few times: quantifiers are possessive, a line's indentation does
-not reach over line ends, and what would look for a closing mark from each opening one is given a text that ends
-with the last such mark, or is left to ``count_closed``.
+No pattern may read a stretch of text more than a few times: quantifiers are possessive, a line's indentation
+does not reach over line ends, and what would look for a closing mark from each opening one is given a text
+that ends with the last such mark, or is left to ``count_closed``.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def up_to_last(mark: str, text: str) -> str:
 
 
 def count_closed(start: re.Pattern[str], text: str, tail: re.Pattern[str] | None = None) -> int:
-    """How often ``start``, which ends with a bracket, its first closing one and ``tail`` follow each other."""
+    """How often ``start``, which ends with a bracket, the next closing one and ``tail`` follow."""
     found = at = 0
     close, end = -1, 0
     for match in start.finditer(text):

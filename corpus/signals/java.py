@@ -37,15 +37,16 @@ def cate_var_zero(source: Source) -> Value:
 def frac_words_no_modifier(source: Source) -> Value:
     """Functions that speak of an access modifier, in spite of the name, among functions and classes.
 
-    No rule uses it.
+    Of classes only those are counted whose very name is one. No rule uses it.
     """
-    found = FUNCTION.findall(source.searched)
-    modified = sum(any(word in text for word in ("public", "protected", "private")) for text in found)
-    return share(modified, len(found) + len(PATTERNS.class_.findall(source.searched)))
+    functions, classes = FUNCTION.findall(source.searched), PATTERNS.class_.findall(source.searched)
+    modifiers = _ACCESS.split("|")
+    modified = sum(any(word in text for word in modifiers) for text in functions)
+    return share(modified + sum(name in modifiers for name in classes), len(functions) + len(classes))
 
 
 def legal(pattern: re.Pattern[str], name: str, at: int = 1) -> Callable[[Source], Value]:
-    """Signal of what ``pattern`` finds whose text from its second character on fits ``name``; no rule uses it."""
+    """Signal of what ``pattern`` finds that fits ``name`` from its second character on; no rule uses it."""
     convention = re.compile(name)
 
     def signal(source: Source) -> Value:

@@ -1,4 +1,4 @@
-"""What the signals of JavaScript need, from the error-tolerant grammar of tree-sitter: ES2023, JSX, ``#!`` lines."""
+"""What the signals of JavaScript need, by the error-tolerant grammar of tree-sitter: ES2023, JSX, ``#!``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import tree_sitter_javascript
 from tree_sitter import Node
 
 from corpus.signals.javascript_tree import Tree
-from corpus.text.tree import broken_frac, too_deep
+from corpus.text.tree import broken_frac, text_at
+from corpus.text.tree import parse as parse_tree
 
 BROKEN_FRAC = 0.1
 """Share of bytes that no rule of the grammar takes, above which a file does not parse."""
@@ -38,35 +39,27 @@ def _tools() -> tuple[tree_sitter.Parser, tree_sitter.Query]:
 
 
 def parse(text: str) -> Tree | None:
-    """Names and counts of one file; None where too much of it is no JavaScript, or all is nested too deeply."""
-    if too_deep(text):
-        return None
+    """Names and counts of one file; None where much of it is no JavaScript, or all is nested too deeply."""
     parser, query = _tools()
-    raw = text.encode("utf-8", "replace")
-    root = parser.parse(raw).root_node
+    parsed = parse_tree(parser, text)
+    if parsed is None:
+        return None
+    root, raw = parsed
     found = tree_sitter.QueryCursor(query).captures(root)
     if root.has_error and broken_frac(found.get("error", ()), raw) > BROKEN_FRAC:
         return None
     tree = Tree(
-        functions=_names(found.get("function", ())),
-        classes=_names(found.get("class", ())),
+        functions=[text_at(node, raw) for node in found.get("function", ())],
+        classes=[text_at(node, raw) for node in found.get("class", ())],
         num_imports=len(found.get("import", ())),
         num_statements=sum(child.type != "comment" for child in root.named_children),
         num_simple_returns=sum(map(_returns_simply, found.get("return", ()))),
     )
     for node in found.get("declarator", ()):
-        _note_declarator(node, tree)
+        _note_declarator(node, tree, raw)
     for node in found.get("assignment", ()):
-        _note_assignment(node, tree)
+        _note_assignment(node, tree, raw)
     return tree
-
-
-def _names(nodes: Sequence[Node]) -> list[str]:
-    return [_text(node) for node in nodes]
-
-
-def _text(node: Node | None) -> str:
-    return (node.text or b"").decode() if node else ""
 
 
 def _returns_simply(node: Node) -> bool:
@@ -74,7 +67,7 @@ def _returns_simply(node: Node) -> bool:
     return not values or values[0].type in SIMPLE
 
 
-def _note_declarator(node: Node, tree: Tree) -> None:
+def _note_declarator(node: Node, tree: Tree, raw: bytes) -> None:
     value = node.child_by_field_name("value")
     tree.num_simple_variables += value is None or value.type in SIMPLE
     name = node.child_by_field_name("name")
@@ -84,16 +77,18 @@ def _note_declarator(node: Node, tree: Tree) -> None:
     is_function = (
         value is not None
         and value.type in ("function_expression", "generator_function")
-        and not (value.text or b"").startswith(b"async")
+        and not raw.startswith(b"async", value.start_byte)
     )
-    (tree.functions if is_function else tree.variables).append(_text(name))
+    (tree.functions if is_function else tree.variables).append(text_at(name, raw))
 
 
-def _note_assignment(node: Node, tree: Tree) -> None:
+def _note_assignment(node: Node, tree: Tree, raw: bytes) -> None:
     """``module.exports.X = ...``."""
     left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
-    if left is None or right is None or _text(left.child_by_field_name("object")) != "module.exports":
+    if left is None or right is None or text_at(left.child_by_field_name("object"), raw) != "module.exports":
         return
     is_function = right.type in ("function_expression", "generator_function", "arrow_function")
-    (tree.functions if is_function else tree.variables).append(_text(left.child_by_field_name("property")))
+    (tree.functions if is_function else tree.variables).append(
+        text_at(left.child_by_field_name("property"), raw)
+    )
     tree.num_simple_variables += right.type in SIMPLE

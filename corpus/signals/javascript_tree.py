@@ -36,8 +36,8 @@ def parse(text: str) -> Tree | None:
     """Parse as a module if the text speaks of imports or exports, else or on failure as a script.
 
     Raises:
-        Exception: The parser fails otherwise than by finding the text wrong: RecursionError where it is nested too
-            deeply, or a fault of its own.
+        Exception: The parser fails otherwise than by finding the text wrong: RecursionError where it is
+            nested too deeply, or a fault of its own.
     """
     parsers = [esprima.parseScript]
     if "import" in text or "export" in text:

@@ -261,9 +261,9 @@ def _same_line(codes: Any, kinds: Any, i: int, end: int, j: int, other: int) -> 
 
 @compiled
 def count_c_functions(codes: Any, kinds: Any) -> int:
-    """Names before brackets with a word, and perhaps stars, before them: ``return f(x)`` and ``else if(x)`` too.
+    """Names before brackets, with a word and perhaps stars before them: ``return f(x)`` too.
 
-    The GNU style ``f (x)`` is none. A closing bracket must follow, and what lies up to it is not searched.
+    The GNU style ``f (x)`` is none. A closing bracket must follow; what lies before it is not searched.
     """
     found = begin = close = i = 0
     while i < len(codes):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from corpus.signals.kernels import LONG_STRING_WORDS, LONG_WORD, _word_end
+from corpus.signals.kernels import LONG_STRING_WORDS, LONG_WORD
 from corpus.text.compiled import compiled
 
 RUN = 64
@@ -215,5 +215,7 @@ def _long_pieces(codes: Any, kinds: Any, start: int, end: int) -> int:
             i += 1
             continue
         words += 1
-        i = min(end, _word_end(codes, kinds, i))
+        kind = kinds[codes[i]] & 12
+        while i < end and (kinds[codes[i]] & 12) == kind:
+            i += 1
     return total + (words > LONG_STRING_WORDS)

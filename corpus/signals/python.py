@@ -6,7 +6,7 @@ import ast
 import re
 
 from corpus.signals.base import Signals, Value, count_lines, lines_with, share
-from corpus.signals.depth import check_depth
+from corpus.signals.depth import CALLS, check_depth
 from corpus.signals.source import Source
 
 # A bare return takes the line after it along, so that two returns in a row are one.
@@ -24,15 +24,15 @@ def frac_lines_func_ratio(source: Source) -> Value:
         return None
     if not source.num_code_lines:
         return None
-    check_depth(_calls(source.python_tree))
-    return share(len(_functions(source.python_tree)), source.num_code_lines)
+    check_depth(_calls(source))
+    return share(len(_functions(source)), source.num_code_lines)
 
 
 def cate_var_zero(source: Source) -> Value:
     """Nothing is assigned to a name, looped over, or taken as an argument."""
     if source.python_tree is None:
         return None
-    return not any(map(_names_something, ast.walk(source.python_tree)))
+    return not any(map(_names_something, source.python_nodes))
 
 
 def frac_lines_pass(source: Source) -> Value:
@@ -51,7 +51,7 @@ def frac_lines_simplefunc(source: Source) -> Value:
         return None
     simple = sum(
         len(function.body) == 1 and isinstance(function.body[0], ast.Return)
-        for function in _functions(source.python_tree)
+        for function in _functions(source)
     )
     return simple / source.num_code_lines
 
@@ -62,9 +62,9 @@ def score_lines_no_logic(source: Source) -> Value:
     if tree is None:
         return None
     imports = _with_letters(source, "import")
-    classes = sum(isinstance(node, ast.ClassDef) for node in ast.walk(tree))
+    classes = sum(isinstance(node, ast.ClassDef) for node in source.python_nodes)
     returns = len(RETURN.findall(source.parts.code))
-    found = len(_functions(tree)) + imports + classes + _class_variables(tree) + returns
+    found = len(_functions(source)) + imports + classes + _class_variables(tree) + returns
     return share(found, source.num_code_lines)
 
 
@@ -89,10 +89,12 @@ def _names_something(node: ast.AST) -> bool:
     return False
 
 
-def _calls(tree: ast.Module) -> int:
+def _calls(source: Source) -> int:
     """Nested calls of an ``ast.NodeVisitor`` that looks at functions: two a level, three at a function."""
+    if source.python_tree is None or 3 * len(source.python_nodes) < CALLS:
+        return 0
     deepest = 0
-    stack: list[tuple[ast.AST, int]] = [(tree, 0)]
+    stack: list[tuple[ast.AST, int]] = [(source.python_tree, 0)]
     while stack:
         node, calls = stack.pop()
         calls += 3 if isinstance(node, ast.FunctionDef) else 2
@@ -101,8 +103,8 @@ def _calls(tree: ast.Module) -> int:
     return deepest
 
 
-def _functions(tree: ast.Module) -> list[ast.FunctionDef]:
-    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+def _functions(source: Source) -> list[ast.FunctionDef]:
+    return [node for node in source.python_nodes if isinstance(node, ast.FunctionDef)]
 
 
 def _class_variables(tree: ast.Module) -> int:

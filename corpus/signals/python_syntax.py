@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import tree_sitter
 from tree_sitter import Node
 
-from corpus.text.tree import broken_frac, too_deep
+from corpus.text.tree import broken_frac, text_at
+from corpus.text.tree import parse as parse_tree
 from opencoder.errors import DependencyError
 
 BROKEN_FRAC = 0.02
@@ -66,11 +67,11 @@ def _tools() -> tuple[tree_sitter.Parser, tree_sitter.Query]:
 
 def parse(text: str) -> Facts | None:
     """Names and counts of one file; None where too much of it is no Python, or all is nested too deeply."""
-    if too_deep(text):
-        return None
     parser, query = _tools()
-    raw = text.encode("utf-8", "replace")
-    root = parser.parse(raw).root_node
+    parsed = parse_tree(parser, text)
+    if parsed is None:
+        return None
+    root, raw = parsed
     found = tree_sitter.QueryCursor(query).captures(root)
     if root.has_error and broken_frac(found.get("error", ()), raw) > BROKEN_FRAC:
         return None
@@ -79,12 +80,14 @@ def parse(text: str) -> Facts | None:
     variables = (
         "assigned" in found
         or any(node.children[0].type != "async" for node in found.get("for", ()))
-        or any(map(_takes_arguments, functions))
+        or any(_takes_arguments(node, raw) for node in functions)
     )
     docstrings = [
-        _docstring(body) for body in [root, *map(_body, (*functions, *classes))] if body is not None
+        _docstring(body, raw) for body in [root, *map(_body, (*functions, *classes))] if body is not None
     ]
-    comments = "".join(_text(node) for node in found.get("comment", ())).replace("#", "")
+    comments = "".join(text_at(node, raw) for node in sorted(found.get("comment", ()), key=_start)).replace(
+        "#", ""
+    )
     return Facts(
         num_functions=len(functions),
         num_classes=len(classes),
@@ -95,8 +98,8 @@ def parse(text: str) -> Facts | None:
     )
 
 
-def _text(node: Node) -> str:
-    return (node.text or b"").decode("utf-8", "replace")
+def _start(node: Node) -> int:
+    return node.start_byte  # captures come in no certain order
 
 
 def _body(node: Node) -> Node | None:
@@ -107,10 +110,10 @@ def _statements(body: Node | None) -> list[Node]:
     return [child for child in body.named_children if child.type != "comment"] if body else []
 
 
-def _takes_arguments(function: Node) -> bool:
+def _takes_arguments(function: Node, raw: bytes) -> bool:
     parameters = function.child_by_field_name("parameters")
     first = parameters.named_children[:1] if parameters else []
-    return bool(first) and first[0].type in _ARGUMENTS and not _text(first[0]).startswith("*")
+    return bool(first) and first[0].type in _ARGUMENTS and not raw.startswith(b"*", first[0].start_byte)
 
 
 def _only_returns(function: Node) -> bool:
@@ -118,14 +121,14 @@ def _only_returns(function: Node) -> bool:
     return len(statements) == 1 and statements[0].type == "return_statement"
 
 
-def _docstring(body: Node) -> str:
+def _docstring(body: Node, raw: bytes) -> str:
     first = next((child for child in body.named_children if child.type != "comment"), None)
     if first is None or first.type != "expression_statement" or len(first.named_children) != 1:
         return ""
     value = first.named_children[0]
     if value.type != "string":
         return ""
-    inner = "".join(_text(child) for child in value.children if child.type == "string_content")
+    inner = "".join(text_at(child, raw) for child in value.children if child.type == "string_content")
     return inspect.cleandoc(inner)
 
 

@@ -13,8 +13,8 @@ from corpus.signals import javascript_tree, kernels, kernels_strings
 from corpus.signals.depth import released_limit
 from corpus.signals.vocabulary import Vocabulary
 from corpus.text.characters import Codes, codes_of, kinds
-from corpus.text.marks import as_released
 from corpus.text.lines import non_blank, raw_lines
+from corpus.text.marks import as_released, find_repeated_lines, has_separators
 from corpus.text.normalise import normalise, normalise_line
 from corpus.text.split import Parts, python_comments, split
 from corpus.text.words import simplified, words_of_lines
@@ -33,7 +33,7 @@ class Counts(NamedTuple):
 class CodeLines(NamedTuple):
     """Lines of code that are not blank, and those of them that occur again."""
 
-    count: int
+    total: int
     repeated: int
 
 
@@ -117,7 +117,7 @@ class Source:
     def comments_length(self) -> int:
         """Characters of comments; in Python, without their signs."""
         if self.language == "python":
-            return len(python_comments(self.text, self.python_tree))
+            return len(python_comments(self.text, self.python_nodes))
         return len(self.parts.comments)
 
     @cached_property
@@ -132,7 +132,7 @@ class Source:
 
     @cached_property
     def searched(self) -> str:
-        """The code as finders search it; its characters are of the kinds that the released filter takes them for."""
+        """The code as finders search it, with word characters and blanks as the released filter has them."""
         return as_released(self.parts.code)
 
     @cached_property
@@ -143,12 +143,14 @@ class Source:
     @cached_property
     def repeated(self) -> CodeLines:
         """How many lines of code there are, and how many occur again."""
+        if has_separators(self.parts.code):
+            return CodeLines(*find_repeated_lines(self.parts.code))
         return CodeLines(*kernels.find_repeated_lines(self.code_codes, kinds()))
 
     @property
     def num_code_lines(self) -> int:
         """Lines of code that are not blank."""
-        return self.repeated.count
+        return self.repeated.total
 
     @cached_property
     def strings(self) -> Strings:
@@ -185,6 +187,11 @@ class Source:
                 return ast.parse(self.text)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
+
+    @cached_property
+    def python_nodes(self) -> list[ast.AST]:
+        """All nodes of that tree, from the root down; none where the file does not parse."""
+        return list(ast.walk(self.python_tree)) if self.python_tree else []
 
     @cached_property
     def html_text(self) -> str | None:

@@ -1,9 +1,9 @@
 """Comments and strings of every language of the table.
 
 Thresholds were set on what the lexers of Pygments call a comment, so for languages that it knows the table
-says what its lexers do (release 2.18; found by trying each delimiter): where the line end goes, and that some,
-such as that of CSS, put comments with the code (``PLAIN``). For the others it states the language's own rules;
-a language that is not here is not split.
+says what its lexers do (release 2.18; found by trying each delimiter): where the line end goes, and that
+some, such as that of CSS, put comments with the code (``PLAIN``). For the others it states the language's own
+rules; a language that is not here is not split.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ def _compiler() -> Callable[[Any], Any]:
     except ImportError as error:
         logger.warning("signals go at a hundredth of their speed: %s; pip install 'opencoder[corpus]'", error)
         return lambda function: function
-    return numba.njit(nogil=True, cache=True)  # type: ignore[no-any-return]
+    compiler: Callable[[Any], Any] = numba.njit(nogil=True, cache=True)
+    return compiler
 
 
 compiled = _compiler()

@@ -60,7 +60,7 @@ def comment_mask(codes: Any, kinds: Any, first: Any, table: Any, characters: Any
 
 
 @compiled
-def _first_on_line(codes: Any, kinds: Any, i: int) -> bool:
+def _first_on_line(codes: Any, kinds: Any, i: int) -> Any:
     i -= 1
     while i >= 0 and codes[i] != 10:
         if (kinds[codes[i]] & 4) == 0:
@@ -70,12 +70,12 @@ def _first_on_line(codes: Any, kinds: Any, i: int) -> bool:
 
 
 @compiled
-def _lower(code: int) -> int:
+def _lower(code: int) -> Any:
     return code + 32 if 65 <= code <= 90 else code
 
 
 @compiled
-def _matches(codes: Any, i: int, characters: Any, at: int, size: int, any_case: bool) -> bool:
+def _matches(codes: Any, i: int, characters: Any, at: int, size: int, any_case: bool) -> Any:
     if i + size > len(codes):
         return False
     for k in range(size):
@@ -86,7 +86,7 @@ def _matches(codes: Any, i: int, characters: Any, at: int, size: int, any_case: 
 
 
 @compiled
-def _opens(codes: Any, kinds: Any, i: int, token: Any, characters: Any) -> bool:
+def _opens(codes: Any, kinds: Any, i: int, token: Any, characters: Any) -> Any:
     """Whether ``token`` begins at ``i``."""
     any_case = token[_ANY_CASE] != 0
     if not _matches(codes, i, characters, token[_OPEN], token[_OPEN_SIZE], any_case):
@@ -109,16 +109,16 @@ def _opens(codes: Any, kinds: Any, i: int, token: Any, characters: Any) -> bool:
 @compiled
 def _find(
     codes: Any, i: int, stop: int, characters: Any, at: int, size: int, escape: int, spans: bool, column: bool
-) -> int:
+) -> Any:
     """End of the closing mark at or after ``i``; if none is there, minus the place up to which none is."""
     while i < stop:
         code = codes[i]
         if escape and code == escape:
             i += 2
             continue
-        if code == characters[at] and (not column or i == 0 or codes[i - 1] == 10):
-            if _matches(codes, i, characters, at, size, False):  # noqa: SIM102 - the compiler is quicker so
-                return i + size
+        here = code == characters[at] and (not column or i == 0 or codes[i - 1] == 10)
+        if here and _matches(codes, i, characters, at, size, False):
+            return i + size
         if code == 10 and not spans:
             return -i
         i += 1
@@ -126,7 +126,7 @@ def _find(
 
 
 @compiled
-def _end(codes: Any, kinds: Any, i: int, token: Any, characters: Any) -> int:
+def _end(codes: Any, kinds: Any, i: int, token: Any, characters: Any) -> Any:
     """End of what ``token`` begins at ``i``; if it ends nowhere, minus the place before which none ends."""
     size = len(codes)
     kind = token[_KIND]
@@ -148,7 +148,7 @@ def _end(codes: Any, kinds: Any, i: int, token: Any, characters: Any) -> int:
 
 
 @compiled
-def _block_end(codes: Any, i: int, token: Any, characters: Any) -> int:
+def _block_end(codes: Any, i: int, token: Any, characters: Any) -> Any:
     """A block that nothing closes reaches to the end of the text."""
     size = len(codes)
     at, width = token[_CLOSE], token[_CLOSE_SIZE]
@@ -171,7 +171,7 @@ def _block_end(codes: Any, i: int, token: Any, characters: Any) -> int:
 
 
 @compiled
-def _char_end(codes: Any, i: int) -> int:
+def _char_end(codes: Any, i: int) -> Any:
     size = len(codes)
     if i + 2 < size and codes[i + 1] != 92:
         return i + 3 if codes[i + 2] == 39 and codes[i + 1] != 10 else -i - 1
@@ -184,7 +184,7 @@ def _char_end(codes: Any, i: int) -> int:
 
 
 @compiled
-def _heredoc_end(codes: Any, kinds: Any, i: int) -> int:
+def _heredoc_end(codes: Any, kinds: Any, i: int) -> Any:
     size = len(codes)
     began = i
     while i < size and (codes[i] == 45 or codes[i] == 126):
@@ -216,7 +216,7 @@ def _heredoc_end(codes: Any, kinds: Any, i: int) -> int:
 
 
 @compiled
-def _pattern_end(codes: Any, kinds: Any, i: int) -> int:
+def _pattern_end(codes: Any, kinds: Any, i: int) -> Any:
     """A slash divides where an operand stands before it."""
     before = i - 1
     while before >= 0 and (codes[before] == 32 or codes[before] == 9):

@@ -152,9 +152,9 @@ def encode(syntax: Syntax) -> Encoded:
             first[ord(token.opening[0].upper())] = True
         rows.append(
             (
-                token.kind, token.where, opening, len(token.opening), closing, len(token.closing), token.line_end,
-                token.nests, ord(token.escape or "\0"), token.spans, token.doc, token.any_case,
-                token.closing_first,
+                token.kind, token.where, opening, len(token.opening), closing, len(token.closing),
+                token.line_end, token.nests, ord(token.escape or "\0"), token.spans, token.doc,
+                token.any_case, token.closing_first,
             )
         )  # fmt: skip
     table = np.array(rows, dtype=np.int64).reshape(len(rows), 13)
