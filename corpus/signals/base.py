@@ -46,8 +46,8 @@ def measure(source: Source, signals: Signals, *, isolate: bool) -> Measured:
 
 
 def group_of(name: str) -> str:
-    """``code`` of ``qsc_code_num_words``, ``codego`` of ``qsc_codego_cate_testfile``."""
-    return name.split("_", 2)[1]
+    """``qsc_code`` of ``qsc_code_num_words``, ``qsc_codego`` of ``qsc_codego_cate_testfile``."""
+    return "_".join(name.split("_")[:2])
 
 
 def without(signals: Signals, *names: str) -> Signals:
