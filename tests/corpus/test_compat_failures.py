@@ -54,7 +54,7 @@ def test_a_deep_javascript_tree_parses_and_cannot_be_walked() -> None:
     ("text", "filename", "language"),
     [
         ("x = " + " + ".join(["1"] * 4000) + "\n", "sum.py", "python"),
-        ("x" + ".a()" * 1500 + "\n", "calls.py", "python"),
+        ("y = x" + ".a()" * 1500 + "\n", "calls.py", "python"),
         ("var x = " + " + ".join(["1"] * 4000) + ";\n", "sum.js", "javascript"),
         ("var x = " + "[" * 200 + "]" * 200 + ";\n", "deep.js", "javascript"),
     ],

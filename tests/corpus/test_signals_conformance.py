@@ -32,7 +32,7 @@ SPLIT = {
 LATER_LEXERS = {
     # "//" begins a comment there: none of this file was comment in 2.18.
     "files/deb-fmtlib_9.1.0+ds1/doc/fmt.less",
-    # The line end after a comment that follows a directive is no longer part of the comment.
+    # Blanks between the name of an included file and a comment are no longer part of the comment.
     "files/deb-fmtlib_9.1.0+ds1/test/gtest-extra.h",
     "files/deb-lz4_1.9.4/lib/lz4.h",
     "files/deb-yaml-cpp_0.7.0+dfsg/test/integration/handler_spec_test.cpp",
@@ -134,6 +134,6 @@ def test_upstream_test_data() -> None:
     pairs = list(_pairs(Path(checkout), rows))
     assert _decided_otherwise(pairs) == []
     differing = {pair.row["path"]: names for pair in pairs if (names := _differing(pair))}
-    # As above: a comment after a directive.
+    # As above: a comment after the name of an included file.
     assert differing.keys() <= {"test_data/raw_code/c/walletmodel.h"}
     assert set[str]().union(*differing.values()) <= SPLIT
