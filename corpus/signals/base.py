@@ -9,7 +9,8 @@ from corpus.signals.source import Source
 from opencoder.errors import DependencyError
 
 Value = float | int | bool | None
-Signals = Mapping[str, Callable[[Source], Value]]
+Signal = Callable[[Source], Value]
+Signals = Mapping[str, Signal]
 
 
 class Measured(NamedTuple):
@@ -48,6 +49,12 @@ def measure(source: Source, signals: Signals, *, isolate: bool) -> Measured:
 def group_of(name: str) -> str:
     """``qsc_code`` of ``qsc_code_num_words``, ``qsc_codego`` of ``qsc_codego_cate_testfile``."""
     return "_".join(name.split("_")[:2])
+
+
+def described(meaning: str, function: Signal) -> Signal:
+    """``function`` with ``meaning`` for its docstring, which the table of rules shows."""
+    function.__doc__ = meaning
+    return function
 
 
 def without(signals: Signals, *names: str) -> Signals:

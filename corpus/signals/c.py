@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from corpus.signals import kernels
-from corpus.signals.base import Signals, Value, lines_with, share
+from corpus.signals.base import Signals, Value, described, lines_with, share
 from corpus.signals.finders import INDENT, Finder, Patterns, count_closed, up_to_last
 from corpus.signals.source import Source
 from corpus.text.characters import kinds
@@ -70,7 +70,8 @@ def frac_lines_preprocessor_directives(source: Source) -> Value:
 
 def printing(*words: str) -> Callable[[Source], Value]:
     """Signal of code lines that hold any of ``words``."""
-    return lambda source: lines_with(source, *words)
+    meaning = f"Code lines that hold {' or '.join(words)}."
+    return described(meaning, lambda source: lines_with(source, *words))
 
 
 FINDER = Finder(patterns=PATTERNS)

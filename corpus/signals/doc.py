@@ -91,7 +91,7 @@ def frac_lines_dupe_lines(source: Source) -> Value:
 
 
 def frac_chars_dupe_lines(source: Source) -> Value:
-    """The same by characters."""
+    """Characters of lines that occur more than once, blank ones apart."""
     counts = _line_counts(source)
     repeated = sum(n * len(line) for line, n in counts.items() if n > 1)
     return share(repeated, sum(n * len(line) for line, n in counts.items()))

@@ -32,12 +32,12 @@ def num_lines(source: Source) -> Value:
 
 
 def num_chars_line_max(source: Source) -> Value:
-    """Longest line with its LF."""
+    """Characters of the longest line, its LF included."""
     return float(source.counts.longest)
 
 
 def num_chars_line_mean(source: Source) -> Value:
-    """Mean line with its LF."""
+    """Mean length of a line, its LF included."""
     return share(len(source.text), source.counts.lines, 0)
 
 
@@ -78,7 +78,7 @@ def frac_lines_long_string(source: Source) -> Value:
 
 
 def frac_chars_string_length(source: Source) -> Value:
-    """Inside of strings, per character of code."""
+    """Characters inside of strings, per character of code."""
     return share(source.strings.inner, len(source.parts.code))
 
 

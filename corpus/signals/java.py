@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from corpus.signals.base import Signals, Value, lines_with, share
+from corpus.signals.base import Signals, Value, described, lines_with, share
 from corpus.signals.finders import INDENT, Finder, Patterns, calls, up_to_last
 from corpus.signals.source import Source
 
@@ -45,7 +45,7 @@ def frac_words_no_modifier(source: Source) -> Value:
     return share(modified + sum(name in modifiers for name in classes), len(functions) + len(classes))
 
 
-def legal(pattern: re.Pattern[str], name: str, at: int = 1) -> Callable[[Source], Value]:
+def legal(meaning: str, pattern: re.Pattern[str], name: str, at: int = 1) -> Callable[[Source], Value]:
     """Signal of what ``pattern`` finds that fits ``name`` from its second character on; no rule uses it."""
     convention = re.compile(name)
 
@@ -53,7 +53,7 @@ def legal(pattern: re.Pattern[str], name: str, at: int = 1) -> Callable[[Source]
         found = pattern.findall(source.searched)
         return share(sum(convention.match(text, at) is not None for text in found), len(found))
 
-    return signal
+    return described(meaning, signal)
 
 
 def frac_lines_print(source: Source) -> Value:
@@ -66,8 +66,17 @@ SIGNALS: Signals = {
     "qsc_codejava_frac_lines_func_ratio": FINDER.func_ratio,
     "qsc_codejava_score_lines_no_logic": FINDER.no_logic,
     "qsc_codejava_frac_words_no_modifier": frac_words_no_modifier,
-    "qsc_codejava_frac_words_legal_var_name": legal(VARIABLE, "[a-z]"),
-    "qsc_codejava_frac_words_legal_func_name": legal(FUNCTION, "[a-zA-Z]"),
-    "qsc_codejava_frac_words_legal_class_name": legal(PATTERNS.class_, "[A-Z][a-zA-Z0-9]*$", at=0),
+    "qsc_codejava_frac_words_legal_var_name": legal(
+        "Variables whose declaration has a small letter in second place.", VARIABLE, "[a-z]"
+    ),
+    "qsc_codejava_frac_words_legal_func_name": legal(
+        "Functions whose declaration has a letter in second place.", FUNCTION, "[a-zA-Z]"
+    ),
+    "qsc_codejava_frac_words_legal_class_name": legal(
+        "Classes whose name begins with a capital and holds letters and digits only.",
+        PATTERNS.class_,
+        "[A-Z][a-zA-Z0-9]*$",
+        at=0,
+    ),
     "qsc_codejava_frac_lines_print": frac_lines_print,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from corpus.signals.base import Value, share
+from corpus.signals.base import Value, described, share
 from corpus.signals.source import Source
 
 HEX_WORD = re.compile(r"\b0[xX][0-9a-fA-F]++\b")
@@ -33,12 +33,18 @@ def frac_words_unique(source: Source) -> Value:
 
 def frac_chars_top(n: int) -> Callable[[Source], Value]:
     """Signal of the most frequent n-gram."""
-    return lambda source: round(source.vocabulary.top(n), 8)
+    return described(
+        f"The most frequent {n}-gram of words, times its count, among characters of words.",
+        lambda source: round(source.vocabulary.top(n), 8),
+    )
 
 
 def frac_chars_dupe(n: int) -> Callable[[Source], Value]:
     """Signal of the words in repeated n-grams."""
-    return lambda source: round(source.vocabulary.dupe(n), 8)
+    return described(
+        f"Words in {n}-grams that occur more than once, among characters of words.",
+        lambda source: round(source.vocabulary.dupe(n), 8),
+    )
 
 
 def frac_chars_replacement_symbols(source: Source) -> Value:

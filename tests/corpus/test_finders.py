@@ -51,7 +51,8 @@ CASES: list[tuple[str, str, str, int]] = [
     ("csharp", "class A\npublic sealed class B\npublicclass C\nsubclass D\n", "classes", 3),
     ("csharp", "byte a;\nulong b ;\nvar c;\nint d = 1;\n", "variables", 2),
     ("csharp", "return;\nreturn x + y;\nreturn(x);\nreturn\n  x;\nreturn f(\n  x);\n", "returns", 3),
-    ("go", "func f(x int) {}\nfunc (r *T) g() {}\nfunc (r *T[K]) h() {}\nfunc i[T any](x T) {}\n", "functions", 2),
+    ("go", "func f(x int) {}\nfunc (r *T) g() {}\n", "functions", 2),
+    ("go", "func (r *T[K]) h() {}\nfunc i[T any](x T) {}\n", "functions", 0),
     ("go", "func f()\nfunc g()\n", "functions", 1),
     ("go", "\tfunc f() {}", "functions", 0),
     ("go", 'import "a"\nimport (\n\t"b"\n)\nimport c "d"\n', "imports", 2),
@@ -66,8 +67,9 @@ CASES: list[tuple[str, str, str, int]] = [
     ("java", "List<T> f(x)", "functions", 0),
     ("java", "publicKey f(x)\nif f(x)\nelse f(x)\n", "functions", 0),
     ("java", "import a.b.*;\nimport c.D;\nimport static e.F.g;\nimport h; // x\n", "imports", 3),
-    ("java", "final class A<T>\npublic abstract class B\nstrictfp class C\nprivate static class D\n", "classes", 2),
-    ("java", "int x;\nprivate final String y;\nFoo<Bar> z;\nFoo<A, B> v;\nlong w;\nint u = 1;\n", "variables", 3),
+    ("java", "final class A<T>\npublic abstract class B\nprivate static class C\n", "classes", 2),
+    ("java", "int x;\nprivate final String y;\nFoo<Bar> z;\n", "variables", 3),
+    ("java", "Foo<A, B> x;\nlong y;\nint z = 1;\n", "variables", 0),
     ("java", "return;\nreturn x;\nreturn \"a\\\"b\" ;\nreturn x.y;\nreturn(x);\n", "returns", 3),
 ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The compatible mode against what the released filter gave: every signal, hit, failure and decision of 594 files.
+"""The compatible mode against the released filter: all signals, hits, failures and decisions of 594 files.
 
 Its own 120 test files, whose contents are not at hand, are compared where the environment variable
 ``OPENCODER_UPSTREAM`` names a checkout of OpenCoder-llm/opc_data_filtering.
