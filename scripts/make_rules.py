@@ -80,7 +80,7 @@ changed at random or made to be odd are equal, shares to 1e-8. With a later Pygm
 | Pygments after 2.18 leaves the blanks between an included file and a comment to the code | `gtest-extra.h`, `lz4.h`, `handler_spec_test.cpp`, `read.cpp`, `walletmodel.h`: shares of characters, by less than 0.001 there and 0.01 anywhere |
 | Pygments after 2.18 tells strings and comments of damaged C# apart otherwise | one decision of 766 files changed at random |
 | time limits of 10 s a signal, and of 1 s for two searches, are not reproduced: their effect depends on the machine | large files that are slow to search |
-| the depth of nesting at which a walk or a parser fails is met to within a few levels of 10,000 calls | sums of 5,000 terms, 500 brackets in brackets |
+| the depth of nesting at which a walk or a parser fails is met to within a few levels of 10,000 calls | sums of about 5,000 terms, some 600 brackets in brackets |
 | characters newer than Python's Unicode tables are of no kind, where the package `regex` knows them | scripts added since Unicode 14 |
 """
 
