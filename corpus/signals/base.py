@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from corpus.signals.source import Source
+from opencoder.errors import DependencyError
 
 Value = float | int | bool | None
-Signals = Mapping[str, Callable[[Source], Value]]
+Signal = Callable[[Source], Value]
+Signals = Mapping[str, Signal]
 
 
 class Measured(NamedTuple):
@@ -24,20 +26,40 @@ def measure(source: Source, signals: Signals, *, isolate: bool) -> Measured:
     Args:
         source: The file.
         signals: Functions by name.
-        isolate: A failing signal is null, and the next is computed. Otherwise the first failure ends the run,
-            and the signals after it are missing, as in the original rules.
+        isolate: A failing signal is null, and the next is computed. Otherwise it is null as well, but the
+            rest of its group, for all programs or for one language, is missing, as in the original rules.
     """
     values: dict[str, Value] = {}
     errors: dict[str, str] = {}
+    ended: str | None = None
     for name, function in signals.items():
+        if group_of(name) == ended:
+            continue
         try:
             values[name] = function(source)
+        except DependencyError:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever a parser of foreign text raises is its signal's error
             errors[name] = f"{type(error).__name__}: {error}"
-            if not isolate:
-                break
             values[name] = None
+            ended = None if isolate else group_of(name)
     return Measured(values, errors)
+
+
+def group_of(name: str) -> str:
+    """``qsc_code`` of ``qsc_code_num_words``, ``qsc_codego`` of ``qsc_codego_cate_testfile``."""
+    return "_".join(name.split("_")[:2])
+
+
+def described(meaning: str, function: Signal) -> Signal:
+    """``function`` with ``meaning`` for its docstring, which the table of rules shows."""
+    function.__doc__ = meaning
+    return function
+
+
+def without(signals: Signals, *names: str) -> Signals:
+    """``signals`` except those whose names end so."""
+    return {name: function for name, function in signals.items() if not name.endswith(names)}
 
 
 def share(part: float, whole: float, empty: float | None = None) -> float | None:
@@ -47,6 +69,11 @@ def share(part: float, whole: float, empty: float | None = None) -> float | None
 
 def lines_with(source: Source, *words: str) -> float | None:
     """Share of code lines that hold any of ``words``."""
-    return share(
-        sum(any(word in line for word in words) for line in source.code_lines), len(source.code_lines)
-    )
+    return share(count_lines(source.parts.code, words), source.num_code_lines)
+
+
+def count_lines(text: str, words: Sequence[str]) -> int:
+    """Lines of ``text`` that hold any of ``words``."""
+    if not any(word in text for word in words):
+        return 0
+    return sum(any(word in line for word in words) for line in text.split("\n"))

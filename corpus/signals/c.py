@@ -5,36 +5,43 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from corpus.signals.base import Signals, Value, lines_with, share
-from corpus.signals.finders import Finder, Patterns
+from corpus.signals import kernels
+from corpus.signals.base import Signals, Value, described, lines_with, share
+from corpus.signals.finders import INDENT, Finder, Patterns, count_closed, up_to_last
 from corpus.signals.source import Source
+from corpus.text.characters import kinds
 
-# "return f(x)" and "else if(x)" are taken for functions; the GNU style "f (x)" is not.
-FUNCTION = re.compile(r"(?:[a-zA-Z_]\w*(?:\s*\*+)?\s+)+\*?[a-zA-Z_]\w*\([^)]*\)")
 PATTERNS = Patterns(
-    function=FUNCTION,
-    import_=re.compile(r"^\s*#\s*include\b.*$", re.MULTILINE),
-    class_=re.compile(r"^\s*class\s+\w+\s*(?::[^{]*)?\{", re.MULTILINE),
+    function=lambda source: int(kernels.count_c_functions(source.searched_codes, kinds())),
+    import_=re.compile(INDENT + r"#\s*+include\s++[\"<][^\">]++[\">]", re.MULTILINE),
+    class_=re.compile(INDENT + r"class\s++\w++\s*+(?::[^{]*+)?\{", re.MULTILINE),
     simple_variable=re.compile(
-        r"^\s*(?:unsigned\s+)?(?:int|float|double|char|bool|std::string|auto)\s+\w+\s*;", re.MULTILINE
+        INDENT + r"(?:unsigned\s++)?(?:int|float|double|char|bool|std::string|auto)\s++\w++\s*+;",
+        re.MULTILINE,
     ),
-    simple_return=re.compile(r"^\s*return(?:\s+(?:\w+|\"[^\"]*\"|'[^']*'))?\s*;[^\S\n]*$", re.MULTILINE),
+    # "returned;" is one as well.
+    simple_return=re.compile(
+        INDENT + r"return\s*+(?:(?:\w++|\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+')\s*+)?;[^\S\n]*+$",
+        re.MULTILINE,
+    ),
+    class_end="{",
 )
-MAIN = re.compile(r"\bmain\s*\([^)]*\)\s*\{")
-VARIABLE = re.compile(r"(?:[a-zA-Z_]\w*(?:\s*\*+)?\s+)+\*?[a-zA-Z_]\w*\s*(?:=\s*[\w.\"']+\s*)?;")
-DIRECTIVE = re.compile(r"#\s*(?:include|define|undef|ifn?def|if|else|elif|endif|error|pragma|line)\b")
+MAIN, BODY = re.compile(r"\bmain\s*+\("), re.compile(r"\s*+\{")
+# Two words and a semicolon, "return x;" too.
+VARIABLE = re.compile(r"\w\s++(?:\*++\s*+)?[\w\[\]]++\s*+(?:,\s*+(?:\*++\s*+)?[\w\[\]]++\s*+)*+(?:=[^;]*+)?;")
+DIRECTIVE = re.compile(r"#\s*+(?:include|define|if|else|elif|endif|error|pragma|warning|undef|line)")
 HEADERS = ("h", "hpp", "hxx", "hh", "h++")
 HEAD = 200
 
 
 def cate_bitsstdc(source: Source) -> Value:
     """The code begins with the header of programming contests."""
-    return float("bits/stdc++.h" in source.parts.code[:HEAD])
+    return float("bits/stdc++.h" in source.parts.code.strip().lower()[:HEAD])
 
 
 def nums_lines_main(source: Source) -> Value:
     """Definitions of main."""
-    return len(MAIN.findall(source.parts.code))
+    return count_closed(MAIN, source.searched, BODY)
 
 
 def frac_lines_goto(source: Source) -> Value:
@@ -44,23 +51,27 @@ def frac_lines_goto(source: Source) -> Value:
 
 def cate_var_zero(source: Source) -> Value:
     """No variable is found."""
-    return float(VARIABLE.search(source.parts.code) is None)
+    return float(VARIABLE.search(up_to_last(";", source.searched)) is None)
 
 
 def frac_lines_preprocessor_directives(source: Source) -> Value:
     """Code lines with a directive, "struct" or "using"; headers are not judged."""
     if source.extension in HEADERS:
         return None
+    code = source.parts.code
+    if "struct" not in code and "using" not in code and "#" not in code:
+        return share(0, source.num_code_lines)
     found = sum(
-        "struct" in line or "using" in line or DIRECTIVE.search(line) is not None
-        for line in source.code_lines
+        "struct" in line or "using" in line or ("#" in line and DIRECTIVE.search(line) is not None)
+        for line in code.split("\n")
     )
-    return share(found, len(source.code_lines))
+    return share(found, source.num_code_lines)
 
 
 def printing(*words: str) -> Callable[[Source], Value]:
     """Signal of code lines that hold any of ``words``."""
-    return lambda source: lines_with(source, *words)
+    meaning = f"Code lines that hold {' or '.join(words)}."
+    return described(meaning, lambda source: lines_with(source, *words))
 
 
 FINDER = Finder(patterns=PATTERNS)

@@ -17,8 +17,8 @@ READMORE = (
     "...", "…",
     "全文", "详情", "详细", "更多", "المزيد", "تفاصيل", "اقرأ المزيد", "もっと", "詳細", "もっと読む",
 )  # fmt: skip
-LINK = re.compile(r"\(https?://\S+\)")
-TAG = re.compile(r"<.*?>")
+LINK = re.compile(r"\(https?://")
+TAG = re.compile(r"<[^>\n]*+>")
 CODE_NAMES = ("readme", "notes", "todo", "description", "cmakelists")
 
 
@@ -72,10 +72,10 @@ def frac_lines_start_with_bullet(source: Source) -> Value:
 
 def entropy_unigram(source: Source) -> Value:
     """Entropy of the normalised words, in nats."""
-    total = len(source.words)
+    total = source.vocabulary.num_words
     if not total:
         return None
-    shares = (count / total for count in Counter(source.words).values())
+    shares: list[float] = (source.vocabulary.counts / total).tolist()
     return round(-sum(p * math.log(p) for p in shares), 8)
 
 
@@ -91,7 +91,7 @@ def frac_lines_dupe_lines(source: Source) -> Value:
 
 
 def frac_chars_dupe_lines(source: Source) -> Value:
-    """The same by characters."""
+    """Characters of lines that occur more than once, blank ones apart."""
     counts = _line_counts(source)
     repeated = sum(n * len(line) for line, n in counts.items() if n > 1)
     return share(repeated, sum(n * len(line) for line, n in counts.items()))
@@ -111,13 +111,12 @@ def num_chars_sentence_length_mean(source: Source) -> Value:
 
 def frac_chars_hyperlink_html_tag(source: Source) -> Value:
     """Links in brackets and tags, per character."""
-    found = sum(map(len, LINK.findall(source.text))) + sum(map(len, TAG.findall(source.text)))
-    return share(found, len(source.text))
+    return share(_links_length(source.text) + _tags_length(source.text), len(source.text))
 
 
 def frac_chars_alphabet(source: Source) -> Value:
     """Letters among visible characters; other scripts than English are not judged."""
-    if not source.visible:
+    if not source.num_visible:
         return 0.0
     return shared.frac_chars_alphabet(source) if source.natural_language == "en" else None
 
@@ -125,6 +124,28 @@ def frac_chars_alphabet(source: Source) -> Value:
 def frac_chars_hex_words(source: Source) -> Value:
     """Words such as 0xff."""
     return share(shared.hex_length(source.text), len(source.text))
+
+
+def _links_length(text: str) -> int:
+    """Characters of ``(http://...)``, from the first such start between blanks to the last bracket there."""
+    if "(http" not in text:
+        return 0
+    total = 0
+    for word in text.split():
+        found = LINK.search(word)
+        end = word.rfind(")")
+        if found and end > found.end():
+            total += end + 1 - found.start()
+    return total
+
+
+def _tags_length(text: str) -> int:
+    """Characters between ``<`` and the next ``>`` of the line, both included."""
+    if "<" not in text:
+        return 0
+    # What follows a line's last ">" holds no tag, and is not searched from each "<" in it.
+    lines = (line[: line.rfind(">") + 1] for line in text.split("\n") if "<" in line)
+    return sum(len(tag) for line in lines for tag in TAG.findall(line))
 
 
 def _line_counts(source: Source) -> Counter[str]:

@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 
 from corpus.signals import shared
-from corpus.signals.base import Signals, Value, share
+from corpus.signals.base import Signals, Value, count_lines, share
 from corpus.signals.source import Source
-from corpus.text.split import python_comments
 from corpus.text.words import tokeniser
 
 AUTOGEN = ("generate", "autogen", "auto-generated", "do not edit")
 PROMPTS = ("your code here", "fixme", "todo")
 
-# Strings that may span lines, by priority; the second form keeps short quotes on one line.
+# Strings that may span lines, by priority.
 LONG_STRING = re.compile(r"'''(.*?)'''|\"\"\"(.*?)\"\"\"|'(.*?)'|\"(.*?)\"", re.DOTALL)
-STRING = re.compile(r"'''((?s:.*?))'''|\"\"\"((?s:.*?))\"\"\"|'(.*?)'|\"(.*?)\"")
-STRING_CONCAT = re.compile(r"=\s*['\"].*?['\"]\s*\+\s*['\"].*?['\"]")
-URL = re.compile(r"https?://")
+ASSIGNED, JOINED, QUOTE = re.compile(r"=\s*['\"]"), re.compile(r"['\"]\s*\+\s*['\"]"), re.compile(r"['\"]")
 LONG_STRING_WORDS = 20
-LONG_WORD = 20
 
 # Kinds of data written as text, after StarCoder (arXiv:2305.06161, section 3).
-ENCODED = (
-    re.compile(r"[a-zA-Z0-9+/\n=]{64,}"),
-    re.compile(r"(?:\b(?:0x|\\x)?[0-9a-fA-F]{2}(?:,|\b\s*)){8,}"),
-    re.compile(r"(?:\\u[0-9a-fA-F]{4}){8,}"),
-)
 ENCODED_RUN = 1024
 
 
@@ -38,24 +28,22 @@ def size_file_byte(source: Source) -> Value:
 
 def num_lines(source: Source) -> Value:
     """Raw lines."""
-    return float(len(source.lines))
+    return float(source.counts.lines)
 
 
 def num_chars_line_max(source: Source) -> Value:
-    """Longest line with its LF."""
-    return float(max(map(len, source.lines), default=0))
+    """Characters of the longest line, its LF included."""
+    return float(source.counts.longest)
 
 
 def num_chars_line_mean(source: Source) -> Value:
-    """Mean line with its LF."""
-    return share(len(source.text), len(source.lines), 0)
+    """Mean length of a line, its LF included."""
+    return share(len(source.text), source.counts.lines, 0)
 
 
 def frac_chars_comments(source: Source) -> Value:
     """Comments among all characters."""
-    if source.language == "python":
-        return share(len(python_comments(source.text, source.python_tree)), len(source.text))
-    return share(len(source.parts.comments), len(source.text))
+    return share(source.comments_length, len(source.text))
 
 
 def cate_xml_start(source: Source) -> Value:
@@ -65,9 +53,7 @@ def cate_xml_start(source: Source) -> Value:
 
 def frac_lines_dupe_lines(source: Source) -> Value:
     """Code lines that occur more than once, white space apart; lone brackets do not count."""
-    counts = Counter("".join(line.split()) for line in source.code_lines)
-    repeated = sum(n for line, n in counts.items() if n > 1 and len(line) > 1 and line != "},")
-    return share(repeated, len(source.code_lines))
+    return share(source.repeated.repeated, source.num_code_lines)
 
 
 def cate_autogen(source: Source) -> Value:
@@ -78,64 +64,66 @@ def cate_autogen(source: Source) -> Value:
 
 def frac_lines_long_string(source: Source) -> Value:
     """Lines of strings that hold more than 20 words, per code line."""
-    if not source.code_lines:
+    if not source.num_code_lines:
         return None
-    # Chinese and Japanese strings need their dictionary; other words are counted without one.
+    if source.natural_language not in ("zh", "ja"):
+        return share(source.long_strings.long_pieces, source.num_code_lines)
+    # Chinese and Japanese strings need their dictionary.
     cut = tokeniser(source.natural_language)
-    pieces = (piece for inner in _strings(LONG_STRING, source) for piece in inner.split("\n"))
+    inners = ("".join(groups) for groups in LONG_STRING.findall(source.parts.code))
+    pieces = (piece for inner in inners for piece in inner.split("\n"))
     # A piece has at most as many words as characters.
     long = sum(len(piece) > LONG_STRING_WORDS and len(cut(piece)) > LONG_STRING_WORDS for piece in pieces)
-    return share(long, len(source.code_lines))
+    return share(long, source.num_code_lines)
 
 
 def frac_chars_string_length(source: Source) -> Value:
-    """Inside of strings, per character of code."""
-    return share(sum(map(len, _strings(STRING, source))), len(source.parts.code))
+    """Characters inside of strings, per character of code."""
+    return share(source.strings.inner, len(source.parts.code))
 
 
 def frac_chars_long_word_length(source: Source) -> Value:
     """Words in strings that are longer than 20 characters and hold no URL, per character of code."""
-    words = (word for inner in _strings(STRING, source) for word in inner.split())
-    length = sum(len(word) for word in words if len(word) > LONG_WORD and not URL.search(word))
-    return share(length, len(source.parts.code))
+    return share(source.strings.long_words, len(source.parts.code))
 
 
 def frac_lines_string_concat(source: Source) -> Value:
     """Code lines that add two literal strings."""
-    found = sum(STRING_CONCAT.search(line) is not None for line in source.code_lines)
-    return share(found, len(source.code_lines))
+    code = source.parts.code
+    if "+" not in code:
+        return share(0, source.num_code_lines)
+    return share(sum(map(_adds_strings, code.split("\n"))), source.num_code_lines)
+
+
+def _adds_strings(line: str) -> bool:
+    """A string after an equals sign, a plus between quotes, a last quote: each where it is first found."""
+    if "+" not in line:
+        return False
+    assigned = ASSIGNED.search(line)
+    # Neither string is empty.
+    joined = assigned and JOINED.search(line, assigned.end() + 1)
+    return bool(joined and QUOTE.search(line, joined.end() + 1))
 
 
 def cate_encoded_data(source: Source) -> Value:
     """The text is mainly base64, hexadecimal or escapes, or holds a long run of them."""
-    total = 0
-    for pattern in ENCODED:
-        for match in pattern.finditer(source.text):
-            length = match.end() - match.start()
-            if length > ENCODED_RUN:
-                return 1.0
-            total += length
-    return float(total > len(source.text) / 2)
+    longest, total = source.encoded
+    return float(longest > ENCODED_RUN or total > len(source.text) / 2)
 
 
 def frac_chars_hex_words(source: Source) -> Value:
     """Words such as 0xff in the code."""
-    return share(shared.hex_length(source.parts.code), len(source.parts.code))
+    return share(shared.hex_length(source.searched), len(source.parts.code))
 
 
 def frac_lines_prompt_comments(source: Source) -> Value:
     """Comment lines that say what is still to be done, per raw line."""
-    found = sum(any(prompt in line.lower() for prompt in PROMPTS) for line in source.comment_lines)
-    return share(found, len(source.lines))
+    return share(count_lines(source.parts.comments.lower(), PROMPTS), source.counts.lines)
 
 
 def frac_lines_assert(source: Source) -> Value:
     """Code lines that hold "assert" in any case."""
-    return share(sum("assert" in line.lower() for line in source.code_lines), len(source.code_lines))
-
-
-def _strings(pattern: re.Pattern[str], source: Source) -> list[str]:
-    return ["".join(groups) for groups in pattern.findall(source.parts.code)]
+    return share(count_lines(source.code_lower, ("assert",)), source.num_code_lines)
 
 
 _SIGNALS: Signals = {

@@ -8,18 +8,17 @@ from corpus.signals.source import Source
 
 def cate_ast(source: Source) -> Value:
     """The page parses, as practically all do."""
-    source.html_text  # noqa: B018 - a failure is the signal's error
-    return 1.0
+    return float(source.html_text is not None)
 
 
 def frac_words_text(source: Source) -> Value:
     """Characters of text, in spite of the name, among all."""
-    return share(len(source.html_text), len(source.text))
+    return None if source.html_text is None else share(len(source.html_text), len(source.text))
 
 
 def num_chars_text(source: Source) -> Value:
     """Characters of text."""
-    return float(len(source.html_text))
+    return None if source.html_text is None else float(len(source.html_text))
 
 
 SIGNALS: Signals = {

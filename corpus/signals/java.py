@@ -5,49 +5,55 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from corpus.signals.base import Signals, Value, lines_with, share
-from corpus.signals.finders import Finder, Patterns
+from corpus.signals.base import Signals, Value, described, lines_with, share
+from corpus.signals.finders import INDENT, Finder, Patterns, calls, up_to_last
 from corpus.signals.source import Source
 
-_TYPE = r"(?:int|float|boolean|char|double|String|[A-Z]\w*(?:<\w+>)?)"
-_DECLARED = rf"^\s*(?:(?:public|protected|private|final|static)\s+)*{_TYPE}\s+(\w+)\s*"
-VARIABLE = re.compile(_DECLARED + r"(?:=[^;]*)?;", re.MULTILINE)
+_ACCESS = "public|protected|private"
+_TYPE = r"(?:int|float|boolean|char|double|String|[A-Z][\w<>]*+)"
+_DECLARED = rf"{INDENT}((?:(?:{_ACCESS}|final|static)\s++)*+{_TYPE}\s++\w++\s*+"
+VARIABLE = re.compile(_DECLARED + r"(?:=[^;]++)?;)", re.MULTILINE)
+_FUNCTION = rf"(?:(?:{_ACCESS}|static)\s++)*(?!{_ACCESS}|else|if)(?:<\w++>\s*+)?\w++\s++\w++\s*+\("
+FUNCTION = re.compile(rf"{INDENT}({_FUNCTION}[^)]*+\)(?:\s*+throws\s++[\w, ]++)?)", re.MULTILINE)
 PATTERNS = Patterns(
-    function=re.compile(
-        r"^\s*(?:(?:public|protected|private|static)\s+)*(?:<\w+>\s+)?(?!public|protected|private|if|else)\w+\s+(\w+)"
-        r"\s*\([^)]*\)(?:\s*throws\s+\w+)?",
-        re.MULTILINE,
-    ),
-    import_=re.compile(r"^\s*import\s+[\w.]+(?:\.\*)?\s*;", re.MULTILINE),
+    function=calls(INDENT + _FUNCTION),
+    import_=re.compile(INDENT + r"import\s++[\w.*]++\s*+;[^\S\n]*+$", re.MULTILINE),
     class_=re.compile(
-        r"^\s*(?:(?:public|protected|private)\s+)?(?:(?:final|abstract)\s+)?class\s+(\w+)", re.MULTILINE
+        rf"{INDENT}(?:(?:{_ACCESS})\s++)?(?:(?:final|abstract)\s++)?class\s++([\w<>]++)", re.MULTILINE
     ),
-    simple_variable=re.compile(_DECLARED + ";", re.MULTILINE),
-    simple_return=re.compile(r"^\s*return(?:\s+(?:\w+|\"[^\"]*\"))?\s*;", re.MULTILINE),
+    simple_variable=re.compile(_DECLARED + ";)", re.MULTILINE),
+    simple_return=re.compile(
+        INDENT + r"return(?:;|\s++(?:\w++|\"(?:[^\"\\]|\\.)*+\")?\s*+;[^\S\n]*+)$", re.MULTILINE
+    ),
 )
 FINDER = Finder(patterns=PATTERNS)
-MODIFIER = re.compile(r"\s*(?:public|protected|private)\b")
 
 
 def cate_var_zero(source: Source) -> Value:
     """No variable is found."""
-    return float(VARIABLE.search(source.parts.code) is None)
+    return float(VARIABLE.search(up_to_last(";", source.searched)) is None)
 
 
 def frac_words_no_modifier(source: Source) -> Value:
-    """Functions with an access modifier, in spite of the name; no rule uses it."""
-    found = [match.group() for match in PATTERNS.function.finditer(source.parts.code)]
-    return share(sum(MODIFIER.match(text) is not None for text in found), len(found))
+    """Functions that speak of an access modifier, in spite of the name, among functions and classes.
+
+    Of classes only those are counted whose very name is one. No rule uses it.
+    """
+    functions, classes = FUNCTION.findall(source.searched), PATTERNS.class_.findall(source.searched)
+    modifiers = _ACCESS.split("|")
+    modified = sum(any(word in text for word in modifiers) for text in functions)
+    return share(modified + sum(name in modifiers for name in classes), len(functions) + len(classes))
 
 
-def legal(pattern: re.Pattern[str], name: str) -> Callable[[Source], Value]:
-    """Signal of matches of ``pattern`` whose second character fits ``name``; no rule uses it."""
+def legal(meaning: str, pattern: re.Pattern[str], name: str, at: int = 1) -> Callable[[Source], Value]:
+    """Signal of what ``pattern`` finds that fits ``name`` from its second character on; no rule uses it."""
+    convention = re.compile(name)
 
     def signal(source: Source) -> Value:
-        found = pattern.findall(source.parts.code)
-        return share(sum(re.match(name, text) is not None for text in found), len(found))
+        found = pattern.findall(source.searched)
+        return share(sum(convention.match(text, at) is not None for text in found), len(found))
 
-    return signal
+    return described(meaning, signal)
 
 
 def frac_lines_print(source: Source) -> Value:
@@ -60,8 +66,17 @@ SIGNALS: Signals = {
     "qsc_codejava_frac_lines_func_ratio": FINDER.func_ratio,
     "qsc_codejava_score_lines_no_logic": FINDER.no_logic,
     "qsc_codejava_frac_words_no_modifier": frac_words_no_modifier,
-    "qsc_codejava_frac_words_legal_var_name": legal(VARIABLE, "[a-z]"),
-    "qsc_codejava_frac_words_legal_func_name": legal(PATTERNS.function, "[a-z]"),
-    "qsc_codejava_frac_words_legal_class_name": legal(PATTERNS.class_, "[A-Z]"),
+    "qsc_codejava_frac_words_legal_var_name": legal(
+        "Variables whose declaration has a small letter in second place.", VARIABLE, "[a-z]"
+    ),
+    "qsc_codejava_frac_words_legal_func_name": legal(
+        "Functions whose declaration has a letter in second place.", FUNCTION, "[a-zA-Z]"
+    ),
+    "qsc_codejava_frac_words_legal_class_name": legal(
+        "Classes whose name begins with a capital and holds letters and digits only.",
+        PATTERNS.class_,
+        "[A-Z][a-zA-Z0-9]*$",
+        at=0,
+    ),
     "qsc_codejava_frac_lines_print": frac_lines_print,
 }

@@ -5,22 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from corpus.signals.base import Signals, Value, lines_with, share
+from corpus.signals.base import Signals, Value, described, lines_with, share
+from corpus.signals.depth import check_depth
 from corpus.signals.javascript_tree import Tree
 from corpus.signals.source import Source
 
 
 def cate_ast(source: Source) -> Value:
     """The file parses."""
-    try:
-        return float(source.javascript is not None)
-    except RecursionError:
-        return 0.0
+    return float(source.javascript is not None)
 
 
 def cate_var_zero(source: Source) -> Value:
     """No variable is found."""
-    return None if source.javascript is None else float(not source.javascript.variables)
+    if source.javascript is None:
+        return None
+    check_depth(source.javascript.num_calls)
+    return float(not source.javascript.variables)
 
 
 def frac_lines_func_ratio(source: Source) -> Value:
@@ -52,7 +53,7 @@ def frac_lines_print(source: Source) -> Value:
     return lines_with(source, "console.log")
 
 
-def legal(names: Callable[[Tree], Sequence[str]], pattern: str) -> Callable[[Source], Value]:
+def legal(meaning: str, names: Callable[[Tree], Sequence[str]], pattern: str) -> Callable[[Source], Value]:
     """Signal of the names that follow a convention; no rule uses it."""
     convention = re.compile(pattern)
 
@@ -62,11 +63,11 @@ def legal(names: Callable[[Tree], Sequence[str]], pattern: str) -> Callable[[Sou
         found = names(source.javascript)
         return share(sum(convention.match(name) is not None for name in found), len(found))
 
-    return signal
+    return described(meaning, signal)
 
 
 def _per_line(source: Source, count: Callable[[Tree], int]) -> Value:
-    return None if source.javascript is None else share(count(source.javascript), len(source.code_lines))
+    return None if source.javascript is None else share(count(source.javascript), source.num_code_lines)
 
 
 SIGNALS: Signals = {
@@ -75,8 +76,20 @@ SIGNALS: Signals = {
     "qsc_codejavascript_frac_lines_func_ratio": frac_lines_func_ratio,
     "qsc_codejavascript_num_statement_line": num_statement_line,
     "qsc_codejavascript_score_lines_no_logic": score_lines_no_logic,
-    "qsc_codejavascript_frac_words_legal_var_name": legal(lambda t: t.variables, r"^[a-z$][a-zA-Z0-9]*$"),
-    "qsc_codejavascript_frac_words_legal_func_name": legal(lambda t: t.functions, r"^[a-zA-Z$][a-zA-Z0-9]*$"),
-    "qsc_codejavascript_frac_words_legal_class_name": legal(lambda t: t.classes, r"^[A-Z][a-zA-Z0-9]*$"),
+    "qsc_codejavascript_frac_words_legal_var_name": legal(
+        "Variables whose name begins with a small letter or a dollar sign, with letters and digits after it.",
+        lambda t: t.variables,
+        r"^[a-z$][a-zA-Z0-9]*$",
+    ),
+    "qsc_codejavascript_frac_words_legal_func_name": legal(
+        "Functions whose name begins with a letter or a dollar sign, with letters and digits after it.",
+        lambda t: t.functions,
+        r"^[a-zA-Z$][a-zA-Z0-9]*$",
+    ),
+    "qsc_codejavascript_frac_words_legal_class_name": legal(
+        "Classes whose name begins with a capital, with letters and digits after it.",
+        lambda t: t.classes,
+        r"^[A-Z][a-zA-Z0-9]*$",
+    ),
     "qsc_codejavascript_frac_lines_print": frac_lines_print,
 }

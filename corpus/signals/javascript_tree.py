@@ -8,13 +8,19 @@ from typing import Any
 
 import esprima
 
+from corpus.signals.depth import released_limit
+
 SIMPLE = ("Literal", "Identifier", "UnaryExpression")
 FUNCTIONS = ("FunctionExpression", "ArrowFunctionExpression")
 
 
 @dataclass(kw_only=True, slots=True)
 class Tree:
-    """Names and counts of one file."""
+    """Names and counts of one file.
+
+    Args:
+        num_calls: Nested calls that a walk over the tree by functions that call themselves needs.
+    """
 
     functions: list[str] = field(default_factory=list)
     variables: list[str] = field(default_factory=list)
@@ -23,40 +29,42 @@ class Tree:
     num_simple_variables: int = 0
     num_simple_returns: int = 0
     num_statements: int = 0
+    num_calls: int = 0
 
 
 def parse(text: str) -> Tree | None:
     """Parse as a module if the text speaks of imports or exports, else or on failure as a script.
 
     Raises:
-        RecursionError: The text is nested too deeply.
+        Exception: The parser fails otherwise than by finding the text wrong: RecursionError where it is
+            nested too deeply, or a fault of its own.
     """
     parsers = [esprima.parseScript]
     if "import" in text or "export" in text:
         parsers.insert(0, esprima.parseModule)
     for parser in parsers:
         try:
-            program = parser(text)
-        except RecursionError:
-            raise
-        except Exception:  # noqa: BLE001, S112 - the parser fails in many ways on what it does not know
+            with released_limit():
+                program = parser(text)
+        except esprima.Error:
             continue
         tree = Tree(num_statements=len(program.body))
-        for node in _walk(program):
+        for node, level in _walk(program):
             _note(node, tree)
+            tree.num_calls = max(tree.num_calls, 2 * level)
         return tree
     return None
 
 
-def _walk(node: Any) -> Iterator[Any]:
-    stack = [node]
+def _walk(root: Any) -> Iterator[tuple[Any, int]]:
+    """Nodes, each with its level."""
+    stack = [(root, 1)]
     while stack:
-        node = stack.pop()
-        if isinstance(node, list):
-            stack.extend(node)
-        elif isinstance(node, esprima.nodes.Node):
-            yield node
-            stack.extend(node.__dict__.values())
+        node, level = stack.pop()
+        yield node, level
+        for value in node.__dict__.values():
+            children = value if isinstance(value, list) else (value,)
+            stack.extend((child, level + 1) for child in children if isinstance(child, esprima.nodes.Node))
 
 
 def _note(node: Any, tree: Tree) -> None:
@@ -72,8 +80,8 @@ def _note(node: Any, tree: Tree) -> None:
             tree.num_simple_returns += node.argument is None or node.argument.type in SIMPLE
         case "ImportDeclaration":
             tree.num_imports += 1
-        case "ClassDeclaration":
-            tree.classes.append(node.id.name if node.id else "")
+        case "ClassDeclaration" if node.id:
+            tree.classes.append(node.id.name)
 
 
 def _note_declarator(node: Any, tree: Tree) -> None:

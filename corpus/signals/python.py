@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import re
 
-from corpus.signals.base import Signals, Value, lines_with, share
+from corpus.signals.base import Signals, Value, count_lines, lines_with, share
+from corpus.signals.depth import CALLS, check_depth
 from corpus.signals.source import Source
 
 # A bare return takes the line after it along, so that two returns in a row are one.
-RETURN = re.compile(r"^\s*return\s+.*$", re.MULTILINE)
+RETURN = re.compile(r"^[^\S\n]*+return(?:\s++.*)?$", re.MULTILINE)
 
 
 def cate_ast(source: Source) -> Value:
@@ -21,37 +22,38 @@ def frac_lines_func_ratio(source: Source) -> Value:
     """Functions per code line; coroutines are none."""
     if source.python_tree is None:
         return None
-    return share(len(_functions(source.python_tree)), len(source.code_lines))
+    if not source.num_code_lines:
+        return None
+    check_depth(_calls(source))
+    return share(len(_functions(source)), source.num_code_lines)
 
 
 def cate_var_zero(source: Source) -> Value:
     """Nothing is assigned to a name, looped over, or taken as an argument."""
     if source.python_tree is None:
         return None
-    visitor = _Variables()
-    visitor.visit(source.python_tree)
-    return not visitor.found
+    return not any(map(_names_something, source.python_nodes))
 
 
 def frac_lines_pass(source: Source) -> Value:
     """Code lines that hold "pass", in a word too."""
-    return share(_with_letters(source, "pass"), len(source.code_lines), 0.0)
+    return share(_with_letters(source, "pass"), source.num_code_lines, 0.0)
 
 
 def frac_lines_import(source: Source) -> Value:
     """Code lines that hold "import"."""
-    return share(_with_letters(source, "import"), len(source.code_lines), 0.0)
+    return share(_with_letters(source, "import"), source.num_code_lines, 0.0)
 
 
 def frac_lines_simplefunc(source: Source) -> Value:
     """Functions that only return, per code line; the only share that is not rounded."""
-    if source.python_tree is None or not source.code_lines:
+    if source.python_tree is None or not source.num_code_lines:
         return None
     simple = sum(
         len(function.body) == 1 and isinstance(function.body[0], ast.Return)
-        for function in _functions(source.python_tree)
+        for function in _functions(source)
     )
-    return simple / len(source.code_lines)
+    return simple / source.num_code_lines
 
 
 def score_lines_no_logic(source: Source) -> Value:
@@ -60,10 +62,10 @@ def score_lines_no_logic(source: Source) -> Value:
     if tree is None:
         return None
     imports = _with_letters(source, "import")
-    classes = sum(isinstance(node, ast.ClassDef) for node in ast.walk(tree))
+    classes = sum(isinstance(node, ast.ClassDef) for node in source.python_nodes)
     returns = len(RETURN.findall(source.parts.code))
-    found = len(_functions(tree)) + imports + classes + _class_variables(tree) + returns
-    return share(found, len(source.code_lines))
+    found = len(_functions(source)) + imports + classes + _class_variables(tree) + returns
+    return share(found, source.num_code_lines)
 
 
 def frac_lines_print(source: Source) -> Value:
@@ -73,29 +75,36 @@ def frac_lines_print(source: Source) -> Value:
 
 def _with_letters(source: Source, word: str) -> int:
     """Code lines that hold ``word`` in any case, ImportError for "import" too."""
-    return sum(word in line.lower() for line in source.code_lines)
+    return count_lines(source.code_lower, (word,))
 
 
-class _Variables(ast.NodeVisitor):
-    """Looks for names; recursive, so a deeply nested file fails as it did where thresholds were set."""
-
-    found = False
-
-    def visit_Assign(self, node: ast.Assign) -> None:
-        self.found |= any(isinstance(target, ast.Name) for target in node.targets)
-        self.generic_visit(node)
-
-    def visit_For(self, node: ast.For) -> None:
-        self.found |= isinstance(node.target, ast.Name)
-        self.generic_visit(node)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        self.found |= bool(node.args.args)
-        self.generic_visit(node)
+def _names_something(node: ast.AST) -> bool:
+    match node:
+        case ast.Assign(targets=targets):
+            return any(isinstance(target, ast.Name) for target in targets)
+        case ast.For(target=target):
+            return isinstance(target, ast.Name)
+        case ast.FunctionDef(args=arguments):
+            return bool(arguments.args)
+    return False
 
 
-def _functions(tree: ast.Module) -> list[ast.FunctionDef]:
-    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+def _calls(source: Source) -> int:
+    """Nested calls of an ``ast.NodeVisitor`` that looks at functions: two a level, three at a function."""
+    if source.python_tree is None or 3 * len(source.python_nodes) < CALLS:
+        return 0
+    deepest = 0
+    stack: list[tuple[ast.AST, int]] = [(source.python_tree, 0)]
+    while stack:
+        node, calls = stack.pop()
+        calls += 3 if isinstance(node, ast.FunctionDef) else 2
+        deepest = max(deepest, calls)
+        stack.extend((child, calls) for child in ast.iter_child_nodes(node))
+    return deepest
+
+
+def _functions(source: Source) -> list[ast.FunctionDef]:
+    return [node for node in source.python_nodes if isinstance(node, ast.FunctionDef)]
 
 
 def _class_variables(tree: ast.Module) -> int:

@@ -5,40 +5,46 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from corpus.signals.base import Value, share
+from corpus.signals.base import Value, described, share
 from corpus.signals.source import Source
 
-HEX_WORD = re.compile(r"\b0[xX][0-9a-fA-F]+\b")
+HEX_WORD = re.compile(r"\b0[xX][0-9a-fA-F]++\b")
 
 
 def num_words(source: Source) -> Value:
     """Normalised words."""
-    return len(source.words)
+    return source.vocabulary.num_words
 
 
 def num_chars(source: Source) -> Value:
     """Code points."""
-    return float(len(source.text))
+    return float(source.num_chars)
 
 
 def mean_word_length(source: Source) -> Value:
     """Characters per normalised word."""
-    return share(source.ngrams.num_chars, len(source.words))
+    return share(source.vocabulary.num_chars, source.vocabulary.num_words)
 
 
 def frac_words_unique(source: Source) -> Value:
     """Distinct words among all."""
-    return share(source.ngrams.num_distinct, len(source.words))
+    return share(source.vocabulary.num_distinct, source.vocabulary.num_words)
 
 
 def frac_chars_top(n: int) -> Callable[[Source], Value]:
     """Signal of the most frequent n-gram."""
-    return lambda source: round(source.ngrams.top(n), 8)
+    return described(
+        f"The most frequent {n}-gram of words, times its count, among characters of words.",
+        lambda source: round(source.vocabulary.top(n), 8),
+    )
 
 
 def frac_chars_dupe(n: int) -> Callable[[Source], Value]:
     """Signal of the words in repeated n-grams."""
-    return lambda source: round(source.ngrams.dupe(n), 8)
+    return described(
+        f"Words in {n}-grams that occur more than once, among characters of words.",
+        lambda source: round(source.vocabulary.dupe(n), 8),
+    )
 
 
 def frac_chars_replacement_symbols(source: Source) -> Value:
@@ -48,23 +54,23 @@ def frac_chars_replacement_symbols(source: Source) -> Value:
 
 def frac_chars_digital(source: Source) -> Value:
     """Digits among visible characters."""
-    digits = sum(count for char, count in source.characters.items() if char.isdigit())
-    return share(digits, len(source.visible), 1.0)
+    return share(source.counts.digits, source.num_visible, 1.0)
 
 
 def frac_chars_whitespace(source: Source) -> Value:
     """White space among all characters."""
-    return share(len(source.text) - len(source.visible), len(source.text), 1.0)
+    return share(source.counts.blanks, len(source.text), 1.0)
 
 
 def frac_chars_alphabet(source: Source) -> Value:
     """Letters of any script among visible characters."""
-    letters = sum(count for char, count in source.characters.items() if char.isalpha())
-    return share(letters, len(source.visible), 0.0)
+    return share(source.counts.letters, source.num_visible, 0.0)
 
 
 def hex_length(text: str) -> int:
     """Characters in words such as 0xff."""
+    if "0x" not in text and "0X" not in text:
+        return 0
     return sum(map(len, HEX_WORD.findall(text)))
 
 

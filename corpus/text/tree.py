@@ -1,0 +1,63 @@
+"""What the parsers of several languages share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from tree_sitter import Node, Parser
+
+DEEPEST = 5000
+"""Brackets in brackets. A file of a person's hand has fewer than a hundred."""
+
+STEPS, BYTES_PER_STEP, MOST_STEPS = 1000, 50, 30_000
+"""Steps of a parser, each of some hundred operations. Ordinary files take one for 150 bytes; what makes it
+guess again and again takes more, up to the square of the size. Every machine takes the same steps."""
+_CHUNK = 1 << 16
+
+_BRACKETS = re.compile(r"[()\[\]{}]")
+
+
+def too_deep(text: str) -> bool:
+    """Brackets are nested more than ``DEEPEST`` deep; those in strings and comments count too."""
+    if text.count("(") + text.count("[") + text.count("{") <= DEEPEST:
+        return False
+    depth = deepest = 0
+    for bracket in _BRACKETS.findall(text):
+        depth = depth + 1 if bracket in "([{" else max(0, depth - 1)
+        deepest = max(deepest, depth)
+    return deepest > DEEPEST
+
+
+def parse(parser: Parser, text: str) -> tuple[Node, bytes] | None:
+    """Root of a text's tree and its bytes; None if nested too deeply or if it takes too many steps."""
+    if too_deep(text):
+        return None
+    raw = text.encode("utf-8", "replace")
+    steps = min(MOST_STEPS, STEPS + len(raw) // BYTES_PER_STEP)
+
+    def is_enough(_offset: int, _has_error: bool) -> bool:
+        nonlocal steps
+        steps -= 1
+        return steps < 0
+
+    try:
+        tree = parser.parse(lambda at, _: raw[at : at + _CHUNK], progress_callback=is_enough)
+    except ValueError:
+        parser.reset()
+        return None
+    return tree.root_node, raw
+
+
+def text_at(node: Node | None, raw: bytes) -> str:
+    """What ``node`` spans; its own attribute is wrong where a text was read in pieces."""
+    return raw[node.start_byte : node.end_byte].decode("utf-8", "replace") if node else ""
+
+
+def broken_frac(errors: Iterable[Node], raw: bytes) -> float:
+    """Share of the bytes of ``raw`` in nodes of errors, each counted once."""
+    total = end = 0
+    for first, last in sorted((node.start_byte, node.end_byte) for node in errors):
+        total += max(0, last - max(first, end))
+        end = max(end, last)
+    return total / max(1, len(raw))

@@ -1,0 +1,60 @@
+"""Texts made to be slow: each would take hours if any signal looked at them again and again."""
+
+from __future__ import annotations
+
+import pytest
+
+from corpus.judge import judge
+from corpus.languages.doc_type import Detected
+
+SIZE = 1_000_000
+PIECE = 20_000
+UNITS = (
+    '"', "'", "'''", '"""', "(", "[", "{", "<", "0x", " ", "\n", "a b(", "a ", "<!--", "<script>", "(http://",
+    "='a'", "main(", "class a:\n", "String a =\n", "type a struct {\n", "\\'", "/", "/*", "<<A\n", "ab ",
+    "\\u0000",
+    "x = ", "#", "\u3000", "\u2028", "`", "return \"", "ab,", "\0", "'\\", "int x = 1;\n", "func f(\n",
+)  # fmt: skip
+LANGUAGES = (
+    "python",
+    "c",
+    "csharp",
+    "java",
+    "javascript",
+    "go",
+    "html",
+    "typescript",
+    "rust",
+    "shell",
+    "php",
+    "sql",
+)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("language", [*LANGUAGES, "text"])
+def test_no_signal_is_quadratic(language: str) -> None:
+    doc_type = "text" if language == "text" else "code"
+    for unit in UNITS:
+        text = unit * (PIECE // len(unit))
+        found = judge(text, filename="x", size_bytes=len(text), detected=Detected(language, doc_type))
+        assert found.measured.errors == {}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_megabyte_of_one_thing_ends(unit: str) -> None:
+    text = unit * (SIZE // len(unit))
+    for language in ("c", "text"):
+        detected = Detected(language, "text" if language == "text" else "code")
+        found = judge(text, filename="x", size_bytes=len(text), detected=detected)
+        assert found.verdict.decision == "drop"
+
+
+@pytest.mark.parametrize("text", ["", "\0", "\n", "\ufeff", "\ud800", "\u2028a\u2028", "a", "\r\n" * 20])
+@pytest.mark.parametrize("language", [*LANGUAGES, "text"])
+def test_odd_texts_are_judged(language: str, text: str) -> None:
+    doc_type = "text" if language == "text" else "code"
+    found = judge(text, filename="", size_bytes=len(text), detected=Detected(language, doc_type))
+    assert found.verdict.decision == "drop"
+    assert found.measured.errors == {}
