@@ -267,7 +267,6 @@ def test_cli(cli: Cli, tmp_path: Path) -> None:
         (("in.jsonl", "-o", "out", "--bands", "99", "--num-perm", "100"), "need 12672 permutations"),
         (("in.jsonl", "-o", "out", "--concurrency", "0"), "--concurrency must be at least 1"),
         (("in.jsonl", "-o", "out", "--verify", "1.5"), "--verify must be from 0 to 1"),
-        (("in.jsonl", "-o", "out", "--level", "repo"), "--level repo needs a `repo` of every document"),
         (("in.jsonl", "-o", "in.jsonl"), "in.jsonl"),
     ],
 )
