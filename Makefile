@@ -55,10 +55,12 @@ lock: setup ## Resolve the dependencies anew and write the lock files
 peers: setup ## Create .venv-peers with the tools that the benchmarks compare against
 	@'$(PYTHON)' scripts/setup_env.py --venv .venv-peers --lock benchmarks/peers.lock --no-project
 
-bench: peers ## Compare speed and memory with evalplus and docker run, alternating in one run
+bench: peers ## Compare speed and memory with evalplus, docker run, datasketch and DuckDB, alternating in one run
 	@$(BIN)/python -P benchmarks/scoring.py --peer .venv-peers/bin/python $(BENCH_ARGS)
 	@$(BIN)/python -P benchmarks/sandbox.py --peer .venv-peers/bin/python $(BENCH_ARGS)
 	@$(BIN)/python -P benchmarks/service.py $(BENCH_ARGS)
+	@$(BIN)/python -P benchmarks/corpus_minhash.py
+	@$(BIN)/python -P benchmarks/corpus_exact.py
 
 clean: ## Remove environments and caches
 	@rm -rf .venv .venv-peers .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist

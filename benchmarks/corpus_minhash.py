@@ -19,7 +19,7 @@ import sysconfig
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from datasketch import MinHash
 
@@ -36,7 +36,7 @@ def sample(folder: Path, num: int) -> list[bytes]:
     return [content for content in contents if len(_WORD.findall(content)) >= 5][:num]
 
 
-def peer(scheme: str, num_perm: int, bands: int) -> Contender:
+def peer(scheme: Literal["affine32", "legacy"], num_perm: int, bands: int) -> Contender:
     """Return the path from bytes to band keys that users of datasketch write."""
     permutations = MinHash(num_perm, scheme=scheme).permutations
     rows = num_perm // bands
@@ -51,15 +51,14 @@ def peer(scheme: str, num_perm: int, bands: int) -> Contender:
     return keys
 
 
-def ours(kernels: str) -> Contender:
+def ours(name: str) -> Contender:
     """Return our path, compiled before the clock starts."""
     sys.path.insert(0, str(ROOT))
     from corpus.dedup import kernels_numba, kernels_numpy
     from corpus.dedup.minhash import BandHasher
     from corpus.dedup.profiles import PROFILES
 
-    chosen = {"numba": kernels_numba, "numpy": kernels_numpy}[kernels]
-    hasher = BandHasher(PROFILES["paper"], kernels=chosen)
+    hasher = BandHasher(PROFILES["paper"], kernels=kernels_numba if name == "numba" else kernels_numpy)
     hasher.keys(b"five words to warm up")
     return hasher.keys
 

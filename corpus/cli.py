@@ -48,6 +48,8 @@ def dedup(
     ):
         if value is not None and value < 1:
             raise UserError(f"{flag} must be at least 1, not {value}")
+    if options.verify is not None and not 0 <= options.verify <= 1:
+        raise UserError(f"--verify must be from 0 to 1, not {options.verify}")
     with _extra():
         from corpus.dedup.run import Settings, deduplicate
     done = deduplicate(
@@ -55,6 +57,8 @@ def dedup(
             source=source,
             out=options.out,
             profile=profile,
+            level=options.level,
+            verify=options.verify,
             concurrency=options.concurrency or len(os.sched_getaffinity(0)),
             memory_mb=options.memory_mb,
             limit=options.limit,
@@ -140,11 +144,15 @@ def _built(done: BuildSummary) -> str:
 
 
 def _text(done: Summary, out: Path) -> str:
-    rows = (
+    rows: tuple[tuple[str, int], ...] = (
         ("documents", done.documents),
         ("exact duplicates", done.exact_duplicates),
         ("near-duplicates", done.fuzzy_duplicates),
         ("kept", done.kept),
     )
+    if done.level != "file":
+        rows = (rows[0], (f"{done.level}s", done.units), *rows[1:])
+    if done.verify is not None:
+        rows = (*rows, ("spared", done.spared))
     lines = [f"{name:17} {number:>9}" for name, number in rows]
     return "\n".join([*lines, f"profile {done.profile}, threshold {done.threshold:.3f}; results in {out}"])

@@ -27,6 +27,11 @@ class DedupOptions:
     """Permutations in place of the profile's."""
     shingle: Literal["word5", "char5"] | None = None
     """Five words or five characters, in place of the profile's."""
+    level: Literal["file", "chunk", "repo"] = "file"
+    """What is compared: files, chunks of 4096 words (which are cut out), or whole repositories."""
+    verify: float | None = None
+    """Least Jaccard similarity (0 to 1) of a dropped near-duplicate to the file that stays; without it
+    whatever shares a cluster goes, as in the paper."""
     concurrency: int | None = None
     """Threads; one per CPU if not given."""
     memory_mb: int = 1024

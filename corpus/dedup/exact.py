@@ -18,10 +18,9 @@ from corpus.dedup.keys import (
     HASHES,
     UNKNOWN,
     Database,
-    check_ids,
     count_rows,
     database,
-    write_table,
+    write_numbers,
 )
 from opencoder.errors import DataError
 
@@ -44,12 +43,12 @@ def find_copies_in(
         files: Key files (see ``corpus.dedup.keys``) that hold each number from 0 on once.
         out: Parquet of the dropped documents, ``number`` and ``kept``, in the order of numbers.
         folder: Where what does not fit into memory goes; about 70 bytes a document.
-        memory_mb: Most memory of the database, in MiB, beside 8 bytes a document of the result, 8 more
-            while ids are checked, and 16 for each that only its id tells from a copy.
+        memory_mb: Most memory of the database, in MiB, beside 9 bytes a document, and 16 for each that only
+            its id tells from a better copy.
         threads: Threads of the database.
 
     Raises:
-        DataError: Two documents have one id, or numbers are not those from 0 on.
+        DataError: The numbers are not those from 0 on.
         UserError: The memory limit is too low.
         DependencyError: The disk is full.
     """
@@ -57,8 +56,6 @@ def find_copies_in(
     kept = np.arange(num, dtype=np.int64)
     if num:
         with database(files, folder=folder, memory_mb=memory_mb, threads=threads) as keys:
-            check_ids(keys)
-            _check_numbers(keys, num)
             _settle(keys, kept)
     write_kept_of(out, kept)
     return kept
@@ -67,31 +64,26 @@ def find_copies_in(
 def write_kept_of(path: Path, kept: NDArray[np.int64]) -> None:
     """Write, of documents for which another one stays, ``number`` and ``kept``."""
     dropped = np.flatnonzero(kept != np.arange(kept.size))
-    write_table(path, pa.table({"number": dropped, "kept": kept[dropped]}))
-
-
-def _check_numbers(keys: Database, num: int) -> None:
-    seen = np.zeros(num, np.bool_)
-    for batch in keys.stream("SELECT number FROM read_parquet($1)"):
-        numbers = batch.column(0).to_numpy()
-        if numbers.min() < 0 or numbers.max() >= num:
-            break
-        seen[numbers] = True
-    if not seen.all():
-        raise DataError(f"keys of {num} documents do not hold each number below {num} once; make them anew")
+    write_numbers(path, {"number": dropped, "kept": kept[dropped]})
 
 
 def _settle(keys: Database, kept: NDArray[np.int64]) -> None:
     ties: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+    seen = np.zeros(kept.size, np.bool_)
     for unordered in _whole_groups(keys):
         order, opens = _groups(unordered)
         rows = [values[order] for values in unordered]
         best, tied = _best_rows(rows, opens)
         numbers = rows[_NUMBER]
+        if numbers.min() < 0 or numbers.max() >= kept.size:
+            break
+        seen[numbers] = True
         group = np.cumsum(opens) - 1
         kept[numbers] = numbers[best][group]
         if tied.size:
             ties.append((numbers[best][group[tied]], numbers[tied]))
+    if not seen.all():
+        raise DataError(f"{kept.size} keys do not hold each number below {kept.size} once; make them anew")
     if ties:
         firsts, numbers = (np.concatenate(parts) for parts in zip(*ties, strict=True))
         _by_id(keys, kept, firsts, numbers)

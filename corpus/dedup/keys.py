@@ -50,7 +50,7 @@ KEYS = pa.schema(
     ]
 )
 
-_BATCH = 1 << 17
+_BATCH = 1 << 15
 
 
 def write_keys(
@@ -83,7 +83,14 @@ def write_keys(
         *(pa.array(values, pa.int64()) for values in (stars, times)),
         pa.array(ids, pa.string()),
     ]
-    write_table(path, pa.Table.from_arrays(columns, schema=KEYS))
+    # Hashes neither repeat nor compress; ids are read in half the time when their lengths come first.
+    write_table(
+        path,
+        pa.Table.from_arrays(columns, schema=KEYS),
+        compression={name: "lz4" if name == "id" else "none" for name in KEYS.names},
+        use_dictionary=["stars", "commit_time"],
+        column_encoding={"id": "DELTA_LENGTH_BYTE_ARRAY"},
+    )
 
 
 def write_bands(path: Path, numbers: NDArray[np.int64], keys: NDArray[np.uint64]) -> None:
@@ -104,6 +111,21 @@ def write_table(path: Path, table: Any, **options: Any) -> None:
         pq.write_table(table, file, **{"compression": "zstd", **options})
 
 
+def write_numbers(path: Path, columns: dict[str, NDArray[np.int64]]) -> None:
+    """Write columns of integers; packed by their differences they take less time and room than compressed."""
+    packed = dict.fromkeys(columns, "DELTA_BINARY_PACKED")
+    write_table(path, pa.table(columns), compression="none", use_dictionary=False, column_encoding=packed)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with reading_from(path), pq.ParquetFile(path) as file:
+            yield file
+    except (pa.ArrowException, KeyError) as error:
+        raise DataError(f"no keys that can be read: {error}; make them anew", path=path) from error
+
+
 def read_column(files: Sequence[Path], name: str) -> NDArray[Any]:
     """Return a column without gaps over all files.
 
@@ -112,19 +134,30 @@ def read_column(files: Sequence[Path], name: str) -> NDArray[Any]:
     """
     parts = []
     for path in files:
-        try:
-            with reading_from(path):
-                parts.append(pq.read_table(path, columns=[name]).column(0).to_numpy())
-        except (pa.ArrowException, KeyError) as error:
-            raise DataError(f"no keys that can be read: {error}; make them anew", path=path) from error
+        with _opened(path) as file:
+            parts.append(file.read(columns=[name]).column(0).to_numpy())
     return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
 
+def column_names(path: Path) -> list[str]:
+    """Return the names of a file's columns.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    with _opened(path) as file:
+        return list(file.schema_arrow.names)
+
+
 def count_rows(files: Sequence[Path]) -> int:
-    """Return the rows of all files."""
+    """Return the rows of all files.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
     total = 0
     for path in files:
-        with reading_from(path), pq.ParquetFile(path) as file:
+        with _opened(path) as file:
             total += file.metadata.num_rows
     return total
 
@@ -187,25 +220,37 @@ def database(files: Sequence[Path], *, folder: Path, memory_mb: int, threads: in
         ) from error
 
 
-def check_ids(keys: Database) -> None:
-    """Make sure that no two documents have one id. Takes 8 bytes of memory a document beside the database's.
+def check_ids(files: Sequence[Path], *, folder: Path, memory_mb: int = 1024, threads: int = 1) -> None:
+    """Make sure that no two documents have one id.
+
+    Args:
+        files: Key files.
+        folder: Where what does not fit into memory goes.
+        memory_mb: Most memory of the database, in MiB, beside 16 bytes a document.
+        threads: Its threads.
 
     Raises:
         DataError: Two have; names the lowest such id.
+        UserError: The memory limit is too low.
+        DependencyError: The disk is full.
     """
-    hashes = keys.column("SELECT hash(id) FROM read_parquet($1)", np.uint64)
-    hashes = np.sort(hashes)
-    twice = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
-    if not twice.size:
+    if not files:
         return
-    # Equal hashes are mostly, but not surely, equal ids.
-    keys.connection.register("twice", pa.table({"hash": twice}))
-    for batch in keys.stream(
-        "SELECT id FROM read_parquet($1) WHERE hash(id) IN (SELECT hash FROM twice) "
-        "GROUP BY id HAVING count(*) > 1 ORDER BY id LIMIT 1"
-    ):
-        for name in batch.column(0).to_pylist():
-            raise DataError(f"a second document with id {name!r}; give each an id of its own")
+    with database(files, folder=folder, memory_mb=memory_mb, threads=threads) as keys:
+        hashes = keys.column("SELECT hash(id) FROM read_parquet($1)", np.uint64)
+        hashes.sort()
+        twice = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+        if not twice.size:
+            return
+        # Equal hashes are mostly, but not surely, equal ids.
+        keys.connection.register("twice", pa.table({"hash": twice}))
+        found = (
+            "SELECT id FROM read_parquet($1) WHERE hash(id) IN (SELECT hash FROM twice) "
+            "GROUP BY id HAVING count(*) > 1 ORDER BY id LIMIT 1"
+        )
+        names = [name for batch in keys.stream(found) for name in batch.column(0).to_pylist()]
+    if names:
+        raise DataError(f"a second document with id {names[0]!r}; give each an id of its own")
 
 
 def rank_documents(

@@ -58,7 +58,10 @@ class BandHasher:
 
     def keys(self, content: bytes | memoryview) -> NDArray[np.uint64] | None:
         """Return one key per band, or None for a file without shingles, which is like nothing else."""
-        hashes = self.shingles(content)
+        return self.keys_of(self.shingles(content))
+
+    def keys_of(self, hashes: NDArray[np.uint32]) -> NDArray[np.uint64] | None:
+        """Return one key per band of a set of shingle hashes, or None for an empty one."""
         if not hashes.size:
             return None
         return self._kernels.band_keys(self.signature(hashes), self.profile.bands, self.profile.rows)

@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from corpus.dedup.clusters import Buckets, find_clusters
-from corpus.dedup.keys import rank_documents, read_column, write_table
+from corpus.dedup.keys import column_names, rank_documents, read_column, write_numbers
 from opencoder.errors import DataError
-from opencoder.files import reading_from
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,7 +83,8 @@ def find_near_in(
     if (numbers[1:] == numbers[:-1]).any():
         raise DataError("a document has two rows of band keys; make them anew")
     buckets = Buckets()
-    bands = (read_column(band_files, name)[order] for name in _band_names(band_files))
+    names = column_names(band_files[0])[1:] if band_files else []
+    bands = (read_column(band_files, name)[order] for name in names)
     roots = find_clusters(numbers.size, bands, buckets=buckets)
     del order
     grouped = np.bincount(roots, minlength=numbers.size)[roots] > 1 if roots.size else np.empty(0, np.bool_)
@@ -109,16 +107,9 @@ def find_near_in(
     return clusters
 
 
-def _band_names(files: Sequence[Path]) -> list[str]:
-    if not files:
-        return []
-    with reading_from(files[0]), pq.ParquetFile(files[0]) as file:
-        return [name for name in file.schema_arrow.names if name != "number"]
-
-
 def _write(path: Path, clusters: Clusters, lowest: NDArray[np.int64]) -> None:
     kept = np.repeat(clusters.members[clusters.starts[:-1]], clusters.sizes)
     dropped = np.flatnonzero(kept != clusters.members)
     dropped = dropped[np.argsort(clusters.members[dropped])]
     columns = {"number": clusters.members[dropped], "kept": kept[dropped], "cluster": lowest[dropped]}
-    write_table(path, pa.table(columns))
+    write_numbers(path, columns)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +37,10 @@ DROPPED = pa.schema(
 )
 
 
-def write_kept(path: Path, catalog: Catalog, spool: Spool, numbers: Sequence[int]) -> None:
-    """Write the documents of these numbers, with their contents.
+def write_kept(
+    path: Path, catalog: Catalog, spool: Spool, numbers: Sequence[int], content: Callable[[int], bytes]
+) -> None:
+    """Write the documents of these numbers, with what ``content`` returns for each.
 
     Raises:
         UserError: The place cannot be written.
@@ -45,15 +48,15 @@ def write_kept(path: Path, catalog: Catalog, spool: Spool, numbers: Sequence[int
     """
     with atomic(path) as file, pq.ParquetWriter(file, KEPT, compression="zstd") as writer:
         for part in _parts(catalog, spool, numbers):
-            contents = [spool.read(catalog.places[i]).decode("utf-8", "replace") for i in part]
+            contents = [content(i) for i in part]
             columns: list[list[Any]] = [
                 [catalog.ids[i] for i in part],
                 [catalog.paths[i] for i in part],
                 [catalog.repos[i] for i in part],
                 [catalog.stars[i] for i in part],
                 [catalog.times[i] for i in part],
-                [catalog.digest(i).hex() for i in part],
-                contents,
+                [hashlib.sha256(text).hexdigest() for text in contents],
+                [text.decode("utf-8", "replace") for text in contents],
             ]
             arrays = [pa.array(values, kind.type) for values, kind in zip(columns, KEPT, strict=True)]
             writer.write_table(pa.Table.from_arrays(arrays, schema=KEPT))

@@ -62,6 +62,14 @@ def shingle_hashes(
     return hashes[distinct]
 
 
+def word_starts(content: bytes | memoryview) -> NDArray[np.int64]:
+    """Return where the words of a document begin."""
+    inside = _WORD_BYTE[np.frombuffer(content, np.uint8)]
+    opens = inside.copy()
+    opens[1:] &= ~inside[:-1]
+    return np.flatnonzero(opens)
+
+
 def jaccard(left: NDArray[np.uint32], right: NDArray[np.uint32]) -> float:
     """Return the Jaccard similarity of two shingle sets, 1 for two empty ones.
 

@@ -10,6 +10,9 @@ from typing import Self
 
 from opencoder.files import writing_to
 
+WHOLE = slice(0, None)
+"""All bytes of a document."""
+
 
 class Spool:
     """A file of contents, one after the other. Reading may go on in several threads.
@@ -42,17 +45,18 @@ class Spool:
         """Return the bytes of one document."""
         return self._starts[number + 1] - self._starts[number]
 
-    def read(self, number: int) -> bytes:
-        """Return the content of one document, counted from 0 in the order of appending."""
-        wanted, at = self.size(number), self._starts[number]
+    def read(self, number: int, part: slice = WHOLE) -> bytes:
+        """Return the content of one document, counted from 0 in the order of appending, or a part of it."""
+        first, end, _ = part.indices(self.size(number))
+        wanted, at = max(0, end - first), self._starts[number] + first
         parts = []
         # One call reads at most 2 GiB.
         while wanted:
-            part = os.pread(self._file.fileno(), wanted, at)
-            if not part:
+            piece = os.pread(self._file.fileno(), wanted, at)
+            if not piece:
                 raise EOFError(f"{self._path} ends early")
-            parts.append(part)
-            wanted, at = wanted - len(part), at + len(part)
+            parts.append(piece)
+            wanted, at = wanted - len(piece), at + len(piece)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def __enter__(self) -> Self:

@@ -22,6 +22,8 @@ def settings_of(sources: Sequence[str], options: BuildOptions) -> BuildSettings:
     """
     if not sources:
         raise UserError("no input; name folders, files or hub ids")
+    if options.verify is not None and not 0 <= options.verify <= 1:
+        raise UserError(f"--verify must be from 0 to 1, not {options.verify}")
     chosen_languages(options.languages)  # a wrong name is told before any work
     profile = choose_profile(
         options.profile,

@@ -250,6 +250,11 @@ def test_cli(cli: Cli, tmp_path: Path) -> None:
     done = cli("in.jsonl", "-o", "out", "--bands", 20, "--rows", 5, "--num-perm", 128, "--shingle", "char5")
     assert done.returncode == 0, done.stderr
     assert "custom" in done.stdout
+    done = cli("in.jsonl", "-o", "out", "--profile", "near", "--level", "chunk", "--verify", 0.99)
+    assert done.returncode == 0, done.stderr
+    shown = dict(line.rsplit(maxsplit=1) for line in done.stdout.splitlines())
+    assert (shown["chunks"], shown["near-duplicates"], shown["spared"]) == ("50", "0", "1")
+    assert "hashing: 47/47" in done.stderr
     assert cli("in.jsonl", "-o", "few", "--limit", 2, "--json").stdout.startswith('{"documents":2,')
 
 
@@ -261,6 +266,7 @@ def test_cli(cli: Cli, tmp_path: Path) -> None:
         (("in.jsonl", "-o", "out", "--profile", "loose"), "loose"),
         (("in.jsonl", "-o", "out", "--bands", "99", "--num-perm", "100"), "need 12672 permutations"),
         (("in.jsonl", "-o", "out", "--concurrency", "0"), "--concurrency must be at least 1"),
+        (("in.jsonl", "-o", "out", "--verify", "1.5"), "--verify must be from 0 to 1"),
         (("in.jsonl", "-o", "in.jsonl"), "in.jsonl"),
     ],
 )

@@ -97,7 +97,8 @@ def test_rule(rows: list[Row], kept: int, tmp_path: Path) -> None:
 
 
 def test_digests_that_differ_in_one_byte(tmp_path: Path) -> None:
-    rows: list[Row] = [(1 << 8 * i, None, None) for i in range(32)] + [(2**256 - 1, None, None)] * 2
+    values = [*(1 << 8 * i for i in range(32)), 2**256 - 1, 2**256 - 1]
+    rows: list[Row] = [(value, None, None) for value in values]
     random.Random(1).shuffle(rows)
     assert copies(rows, tmp_path) == plain(rows)
 
