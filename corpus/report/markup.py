@@ -1,4 +1,4 @@
-"""Text, numbers and tables as HTML. Everything that comes from a document goes through ``text`` or ``lines``."""
+"""Text, numbers and tables as HTML. What comes from a document goes through ``text`` or ``lines``."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def size(num_bytes: int) -> str:
         if abs(value) < 999.5 or unit == "PB":
             break
         value /= 1000
-    return f"{num_bytes} B" if unit == "B" else f"{value:.3g} {unit}" if value < 99.95 else f"{value:.0f} {unit}"
+    return (
+        f"{num_bytes} B" if unit == "B" else f"{value:.3g} {unit}" if value < 99.95 else f"{value:.0f} {unit}"
+    )
 
 
 def ratio(part: float, whole: float) -> float | None:
