@@ -11,7 +11,6 @@ _ELLIPSIS = "…"
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _MARKS = frozenset({"Mn", "Me"})
 _MOST_MARKS = 3
-_CONTROL_PICTURES = 0x2400
 
 
 def text(value: object, limit: int = 120) -> str:
@@ -41,8 +40,6 @@ def _visible(value: str, *, keep: str) -> str:
         marks = marks + 1 if category in _MARKS else 0
         if category not in _UNSEEN or char in keep:
             out.append(char if marks <= _MOST_MARKS else "")
-        elif ord(char) < 0x20:
-            out.append(chr(_CONTROL_PICTURES + ord(char)))
         else:
             out.append(f"[U+{ord(char):04X}]")
     return "".join(out)
@@ -61,7 +58,11 @@ def size(num_bytes: int) -> str:
             break
         value /= 1000
     return (
-        f"{num_bytes} B" if unit == "B" else f"{value:.3g} {unit}" if value < 99.95 else f"{value:.0f} {unit}"
+        f"{num_bytes} B"
+        if unit == "B"
+        else f"{value:#.3g} {unit}"
+        if value < 99.95
+        else f"{value:.0f} {unit}"
     )
 
 

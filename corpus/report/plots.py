@@ -95,7 +95,7 @@ def _step(name: str, taken: Amount, passed: Amount, unit: str, most: int, y: flo
         )
     middle = y + 8 + max(out, 12) / 2
     share = percent(ratio(lost, came)) if lost else "nothing"
-    parts.append(f'<line class="rule" x1="0" x2="{WIDTH}" y1="{_at(y)}" y2="{_at(y)}"/>')
+    parts.append(f'<line class="rule" x1="{_STREAM + 30}" x2="{WIDTH}" y1="{_at(y)}" y2="{_at(y)}"/>')
     parts.append(f'<text class="name" x="{_STREAM + 30}" y="{_at(middle + 4)}">{text(name, 14)}</text>')
     parts.append(f'<text class="value" x="{WIDTH}" y="{_at(middle + 4)}">{share} out</text>')
     return "".join(parts), y + height

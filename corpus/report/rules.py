@@ -38,11 +38,11 @@ def rules(rows: Sequence[RuleReport]) -> str:
     )
     details = "".join(_details(place, row) for place, row in enumerate(rows) if row.furthest or row.nearest)
     examples = f"<h3>Dropped by one rule alone</h3>{details}" if details else ""
-    return table("Rules of the filter", head, body, kind="bars") + key + examples
+    return table("Rules of the filter", head, body, kind="rules") + key + examples
 
 
 def _name(place: int, row: RuleReport) -> str:
-    name = text(row.rule)
+    name = text(row.rule).replace("_", "_<wbr>")
     return f'<a href="#rule-{place}">{name}</a>' if row.furthest or row.nearest else name
 
 

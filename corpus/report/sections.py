@@ -80,7 +80,10 @@ def flow(report: BuildReport) -> str:
         '<th scope="colgroup" colspan="2">bytes</th></tr>'
         + head_row(("", "step"), *(("n", n) for n in ("in", "out", "rejected", "passed", "in", "out")))
     )
-    drawn = "".join(f"<figure>{plots.flow(report.steps, unit)}</figure>" for unit in ("documents", "bytes"))
+    drawn = "".join(
+        f"<figure><h3>By {unit}</h3>{plots.flow(report.steps, unit)}</figure>"
+        for unit in ("documents", "bytes")
+    )
     return f'<div class="figures">{drawn}</div>{table("What each step took and let through", head, rows)}'
 
 
@@ -171,11 +174,12 @@ def _retention(rows: Iterable[LanguageReport]) -> str:
             continue
         apart = ours - paper.retention
         far = abs(apart) > FAR
-        points = f"{'▲' if apart > 0 else '▼'} {100 * apart:+.0f}" if far else f"{100 * apart:+.0f}"
+        points = f"{100 * apart:+.0f}".replace("-", "−") if round(100 * apart) else "0"
+        sign = ("▲ " if apart > 0 else "▼ ") if far else ""
         drawn.append(
             f'<th scope="row">{text(row.language, 40)}</th>'
             + cells((num(row.deduplicated.documents), percent(ours), percent(paper.retention)))
-            + cells([points.replace("-", "−")], kind="n far" if far else "n")
+            + cells([sign + points], kind="n far" if far else "n")
             + f'<td class="plotted">{plots.dumbbell(ours, paper.retention, far=far)}</td>'
         )
     if not drawn:
