@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal
 
 import msgspec
@@ -12,15 +13,17 @@ MAX_DOCUMENT_BYTES = 8 << 20
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """One file of a folder.
+    """One entry of a folder: a file, or a link or other thing that will be told as unread.
 
     Attributes:
-        name: Path relative to the shard's root; bytes that are no UTF-8 as surrogate escapes.
+        name: Path relative to the shard's root; bytes that are no UTF-8 as backslash escapes.
         commit_time: Microseconds since 1970, UTC, where git knows it.
+        raw: The bytes of the path where they are no UTF-8 (JSON could not hold them as text).
     """
 
     name: str
     commit_time: int | None = None
+    raw: bytes | None = None
 
 
 class Shard(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,9 +32,12 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: How it is read.
         root: The folder, or the file of rows.
-        items: Files of a folder.
-        first: First row, line or row group (from 0) of a file of rows.
+        name: Name of a file of rows within its source.
+        items: Entries of a folder.
+        first: First byte of plain JSON lines (always the start of a line), first row group (from 0) of
+            Parquet; 0 for packed JSON lines, which are never cut.
         end: The one after the last; None for all that follow.
+        line: Number (from 1) of the first line or row.
         prefix: Put before each id.
         repo: Name of the repository, for a folder.
         stars: Stars of it.
@@ -42,9 +48,11 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Literal["files", "jsonl", "parquet"]
     root: str
+    name: str = ""
     items: tuple[Item, ...] = ()
     first: int = 0
     end: int | None = None
+    line: int = 1
     prefix: str = ""
     repo: str | None = None
     stars: int | None = None
@@ -62,3 +70,8 @@ class InputPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     shards: tuple[Shard, ...]
     bad: dict[str, str]
+
+
+def digest_of(*parts: object) -> str:
+    """Return a short hash of values that JSON can hold."""
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:32]

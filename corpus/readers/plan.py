@@ -1,0 +1,185 @@
+"""What there is to read, cut into shards.
+
+The same input gives the same shards, in the order of the sources and of the names in each. What makes a
+source:
+
+Folder
+    All files below it. A folder below it with a ``.git`` is a checkout (see :mod:`corpus.readers.checkout`).
+Folder of rows
+    A folder with ``.parquet`` or JSON lines files and, hidden files and :data:`_BESIDE` apart, nothing else.
+    Links to such files count here, as the hub's cache is made of them.
+``.jsonl``, ``.jsonl.gz``, ``.jsonl.zst``, ``.parquet``
+    Rows (see :mod:`corpus.readers.layouts`).
+``hf://datasets/owner/name[@revision][/path]`` or ``owner/name[@revision]`` where there is no such path
+    A data set of the Hugging Face hub (see :mod:`corpus.readers.hub`).
+
+With several sources each id begins with the name of its source and a colon.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from corpus.readers.folder import Walked, plan_files, walk
+from corpus.readers.jsonl import plan_jsonl
+from corpus.readers.license import find_license
+from corpus.readers.shard import DEFAULT_SHARD_BYTES, InputPlan, Shard
+from opencoder.errors import DataError, UserError
+
+_SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst")
+_BESIDE = ("readme*", "license*", "dataset_info*.json", "state.json", "manifest.json", "_success")
+"""What may lie beside files of rows."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Rows:
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Options:
+    shard_bytes: int
+    skip: Path | None
+    prefix: str
+
+
+def plan_inputs(
+    sources: Sequence[str],
+    *,
+    shard_bytes: int = DEFAULT_SHARD_BYTES,
+    stars: Path | None = None,
+    skip_bad: bool = False,
+    skip: Path | None = None,
+) -> InputPlan:
+    """Look at all sources and cut them into shards.
+
+    Files of rows are checked first: packed ones are whole (see :mod:`corpus.readers.packed`), Parquet has its
+    footer and all its row groups, and columns hold what is needed.
+
+    Args:
+        sources: Folders, files or data sets of the hub.
+        shard_bytes: About how much a shard takes on disk.
+        stars: Table of the stars of repositories, for checkouts.
+        skip_bad: Pass over files and folders that cannot be read, in place of refusing them.
+        skip: A folder to pass over, such as that of the output.
+
+    Raises:
+        DataError: A source is missing, or a file is damaged and ``skip_bad`` is off: names the first and how
+            many there are.
+        DependencyError: A program or package is missing that a source needs.
+        UserError: A source is of no known kind.
+    """
+    shards: list[Shard] = []
+    bad: dict[str, str] = {}
+    paths = [Path(source) for source in sources]
+    prefixes = [f"{name}:" for name in _names(sources)] if len(sources) > 1 else [""] * len(sources)
+    for path, prefix in zip(paths, prefixes, strict=True):
+        options = _Options(shard_bytes=shard_bytes, skip=skip, prefix=prefix)
+        shards += _source(path, options, bad)
+    if bad and not skip_bad:
+        first, reason = next(iter(bad.items()))
+        more = f" ({len(bad)} such files in all)" if len(bad) > 1 else ""
+        raise DataError(f"{reason}{more}; mend it, or pass over with --skip-bad", path=first)
+    return InputPlan(shards=tuple(shards), bad=bad)
+
+
+def _names(sources: Sequence[str]) -> list[str]:
+    """Return a name for each source, no two the same, none with a colon."""
+    bases = [
+        (Path(source).name or Path(source).resolve().name or "root").replace(":", "_") for source in sources
+    ]
+    names: list[str] = []
+    seen: Counter[str] = Counter()
+    for base in bases:
+        seen[base] += 1
+        name = base
+        while seen[base] > 1 and (name in names or name in bases):
+            name = f"{base}~{seen[base]}"
+            seen[base] += 1
+        names.append(name)
+    return names
+
+
+def _source(path: Path, options: _Options, bad: dict[str, str]) -> list[Shard]:
+    if path.is_dir():
+        found = walk(path, skip=options.skip)
+        rows = _rows_of(path, found)
+        if rows is not None:
+            return _plan_rows(rows, options, bad)
+        return _plan_folder(path, found, options, bad)
+    if path.name.endswith(_SUFFIXES):
+        if not path.exists():
+            raise DataError("no such file or folder; check the path", path=path)
+        return _plan_rows([_Rows(path=path, name=path.name)], options, bad)
+    if not path.exists():
+        raise DataError("no such file or folder; check the path", path=path)
+    raise UserError(f"{path}: must be a folder, .jsonl, .jsonl.gz, .jsonl.zst or .parquet")
+
+
+def _rows_of(root: Path, found: Walked) -> list[_Rows] | None:
+    """Return the files of a folder of rows, None if it is another folder."""
+    rows: list[_Rows] = []
+    for entry in found.entries:
+        name = os.fsdecode(entry.name)
+        base = Path(name).name
+        if base.endswith(_SUFFIXES) and not base.startswith((".", "_")):
+            rows.append(_Rows(path=root / name, name=name))
+        elif not _is_beside(Path(name)):
+            return None
+    return rows if rows and not found.checkouts else None
+
+
+def _is_beside(path: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.parts)
+    return hidden or any(fnmatch.fnmatchcase(path.name.lower(), pattern) for pattern in _BESIDE)
+
+
+def _plan_rows(rows: list[_Rows], options: _Options, bad: dict[str, str]) -> list[Shard]:
+    def plan(one: _Rows) -> list[Shard] | DataError:
+        try:
+            return _rows(one, options)
+        except DataError as error:
+            return error
+
+    shards: list[Shard] = []
+    # Unpacking gzip to see that it is whole is what takes time here, and leaves other threads free.
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for one, planned in zip(rows, pool.map(plan, rows), strict=True):
+            if isinstance(planned, DataError):
+                bad[str(one.path)] = str(planned).removeprefix(f"{one.path}: ")
+            else:
+                shards += planned
+    return shards
+
+
+def _rows(one: _Rows, options: _Options) -> list[Shard]:
+    try:
+        one.name.encode()
+        str(one.path).encode()
+    except UnicodeEncodeError as error:
+        raise DataError("its name is not UTF-8; rename it", path=one.path) from error
+    if not one.path.is_file():
+        raise DataError("no file; a pipe, a socket or a link to nothing", path=one.path)
+    cut = plan_jsonl
+    if one.path.suffix == ".parquet":
+        # Loaded only where it is used: it takes longer to load than a small folder to read.
+        from corpus.readers.parquet import plan_parquet as cut
+    return cut(one.path, name=one.name, prefix=options.prefix, shard_bytes=options.shard_bytes)
+
+
+def _plan_folder(path: Path, found: Walked, options: _Options, bad: dict[str, str]) -> list[Shard]:
+    bad.update(found.bad)
+    return plan_files(
+        path,
+        found.entries,
+        shard_bytes=options.shard_bytes,
+        prefix=options.prefix,
+        license=find_license(path),
+    )
