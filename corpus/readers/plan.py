@@ -23,14 +23,17 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from corpus.readers.checkout import NoCheckoutError, read_checkout
 from corpus.readers.folder import Walked, plan_files, walk
 from corpus.readers.jsonl import plan_jsonl
 from corpus.readers.license import find_license
 from corpus.readers.shard import DEFAULT_SHARD_BYTES, InputPlan, Shard
+from corpus.readers.stars import read_stars
 from opencoder.errors import DataError, UserError
+from opencoder.log import logger
 
 _SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst")
 _BESIDE = ("readme*", "license*", "dataset_info*.json", "state.json", "manifest.json", "_success")
@@ -48,6 +51,7 @@ class _Options:
     shard_bytes: int
     skip: Path | None
     prefix: str
+    stars: dict[str, int]
 
 
 def plan_inputs(
@@ -79,9 +83,10 @@ def plan_inputs(
     shards: list[Shard] = []
     bad: dict[str, str] = {}
     paths = [Path(source) for source in sources]
+    table = {} if stars is None else read_stars(stars)
     prefixes = [f"{name}:" for name in _names(sources)] if len(sources) > 1 else [""] * len(sources)
     for path, prefix in zip(paths, prefixes, strict=True):
-        options = _Options(shard_bytes=shard_bytes, skip=skip, prefix=prefix)
+        options = _Options(shard_bytes=shard_bytes, skip=skip, prefix=prefix, stars=table)
         shards += _source(path, options, bad)
     if bad and not skip_bad:
         first, reason = next(iter(bad.items()))
@@ -109,6 +114,8 @@ def _names(sources: Sequence[str]) -> list[str]:
 
 def _source(path: Path, options: _Options, bad: dict[str, str]) -> list[Shard]:
     if path.is_dir():
+        if os.path.lexists(path / ".git"):
+            return _plan_checkout(path, "", options, bad)
         found = walk(path, skip=options.skip)
         rows = _rows_of(path, found)
         if rows is not None:
@@ -160,11 +167,8 @@ def _plan_rows(rows: list[_Rows], options: _Options, bad: dict[str, str]) -> lis
 
 
 def _rows(one: _Rows, options: _Options) -> list[Shard]:
-    try:
-        one.name.encode()
-        str(one.path).encode()
-    except UnicodeEncodeError as error:
-        raise DataError("its name is not UTF-8; rename it", path=one.path) from error
+    if not _is_utf8(str(one.path)):
+        raise DataError("its name is not UTF-8; rename it", path=one.path)
     if not one.path.is_file():
         raise DataError("no file; a pipe, a socket or a link to nothing", path=one.path)
     cut = plan_jsonl
@@ -176,10 +180,54 @@ def _rows(one: _Rows, options: _Options) -> list[Shard]:
 
 def _plan_folder(path: Path, found: Walked, options: _Options, bad: dict[str, str]) -> list[Shard]:
     bad.update(found.bad)
-    return plan_files(
+    shards = plan_files(
         path,
         found.entries,
         shard_bytes=options.shard_bytes,
         prefix=options.prefix,
         license=find_license(path),
     )
+
+    def plan(name: bytes) -> tuple[list[Shard], dict[str, str]]:
+        inner: dict[str, str] = {}
+        return _plan_checkout(path / os.fsdecode(name), os.fsdecode(name) + "/", options, inner), inner
+
+    # Git does the work, in processes of its own.
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for planned, inner in pool.map(plan, found.checkouts):
+            shards += planned
+            bad.update(inner)
+    return shards
+
+
+def _plan_checkout(path: Path, below: str, options: _Options, bad: dict[str, str]) -> list[Shard]:
+    """Plan a checkout that lies at ``below`` in its source."""
+    if not _is_utf8(str(path)):
+        bad[str(path)] = "its name is not UTF-8; rename it"
+        return []
+    try:
+        found = read_checkout(path)
+    except NoCheckoutError as error:
+        logger.warning("%s is read as a plain folder: git says %s", path, error)
+        walked = walk(path, skip=options.skip, checkouts=False)
+        return _plan_folder(path, walked, replace(options, prefix=options.prefix + below), bad)
+    skip = None if options.skip is None else os.fsencode(options.skip.resolve()) + b"/"
+    top = os.fsencode(path.resolve()) + b"/"
+    return plan_files(
+        path,
+        [entry for entry in found.entries if skip is None or not (top + entry.name).startswith(skip)],
+        shard_bytes=options.shard_bytes,
+        prefix=options.prefix + below,
+        repo=found.repo,
+        stars=options.stars.get(found.repo.lower()),
+        license=find_license(path),
+        time_of=found.times.get,
+    )
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
