@@ -102,6 +102,7 @@ def _answer(root: Path, *words: str) -> bytes:
             env=_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            check=False,
             timeout=_TIMEOUT_S,
             cwd="/",
         )

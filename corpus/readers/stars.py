@@ -1,4 +1,4 @@
-"""A table of the stars of repositories: CSV, JSON lines or Parquet with the columns ``repo`` and ``stars``."""
+"""Stars of repositories from a table: CSV, JSON lines or Parquet with the columns ``repo`` and ``stars``."""
 
 from __future__ import annotations
 
