@@ -72,7 +72,7 @@ def walk(root: Path, *, skip: Path | None = None, checkouts: bool = True) -> Wal
             with os.scandir(_join(top, folder)) as listed:
                 inside = list(listed)
         except OSError as error:
-            found.bad[os.fsdecode(_join(top, folder))] = error.strerror or str(error)
+            found.bad[told(_join(top, folder))] = error.strerror or str(error)
             continue
         if checkouts and folder and any(entry.name == b".git" for entry in inside):
             found.checkouts.append(folder)
@@ -87,6 +87,11 @@ def walk(root: Path, *, skip: Path | None = None, checkouts: bool = True) -> Wal
     found.entries.sort(key=lambda entry: entry.name)
     found.checkouts.sort()
     return found
+
+
+def told(name: str | bytes) -> str:
+    """Return a name of a file as text that can be written, with escapes for bytes that are no UTF-8."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _join(folder: bytes, name: bytes) -> bytes:
@@ -152,7 +157,7 @@ def _item(name: bytes, time: int | None) -> Item:
     try:
         return Item(name=name.decode(), commit_time=time)
     except UnicodeDecodeError:
-        return Item(name=name.decode("utf-8", "backslashreplace"), commit_time=time, raw=name)
+        return Item(name=told(name), commit_time=time, raw=name)
 
 
 def read_files(shard: Shard, max_bytes: int) -> Iterator[Document | Unread]:

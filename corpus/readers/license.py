@@ -25,8 +25,10 @@ _NO_TEXT = (
 )
 _LINE_STARTS = re.compile(r"^[ \t]*(?:[/*#;%>|=-]+[ \t]*)+", re.MULTILINE)
 _NOTICE = re.compile(
-    r"(?:terms of|under|licen[cs]e:) (?:the )?gnu (?P<kind>lesser |library |affero )?general public license(?: \(\w+\))?(?: as published by the free"
-    r" software foundation)?[;,:]? (?:(?:either )?version|v\.?) ?(?P<version>[123](?:\.[01])?)"
+    r"(?:terms of|under|licen[cs]e:) (?:the )?"
+    r"gnu (?P<kind>lesser |library |affero )?general public license"
+    r"(?: \(\w+\))?(?: as published by the free software foundation)?"
+    r"[;,:]? (?:(?:either )?version|v\.?) ?(?P<version>[123](?:\.[01])?)"
     r"(?P<later> of the license,? or \(at your option\) any later version)?"
 )
 _FAMILIES = {None: "GPL", "lesser ": "LGPL", "library ": "LGPL", "affero ": "AGPL"}

@@ -15,7 +15,6 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import msgspec
@@ -107,7 +106,7 @@ def converted(document: Document, notebooks: Notebooks) -> Iterator[Document | U
         yield replace(
             document,
             id=document.id if index == 0 else f"{document.id}//md",
-            path=str(PurePosixPath(document.path or "").with_suffix(suffix)),
+            path=(document.path or "").removesuffix(".ipynb") + suffix,
             # Half a pair of surrogates may be written in JSON, but is no text.
             content=text.encode("utf-8", "replace"),
         )

@@ -20,14 +20,14 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from corpus.readers.checkout import NoCheckoutError, read_checkout
-from corpus.readers.folder import Walked, plan_files, walk
+from corpus.readers.folder import Walked, plan_files, told, walk
+from corpus.readers.hub import DataSet, data_set, fetch
 from corpus.readers.jsonl import plan_jsonl
 from corpus.readers.license import find_license
 from corpus.readers.shard import DEFAULT_SHARD_BYTES, InputPlan, Shard
@@ -82,12 +82,11 @@ def plan_inputs(
     """
     shards: list[Shard] = []
     bad: dict[str, str] = {}
-    paths = [Path(source) for source in sources]
     table = {} if stars is None else read_stars(stars)
     prefixes = [f"{name}:" for name in _names(sources)] if len(sources) > 1 else [""] * len(sources)
-    for path, prefix in zip(paths, prefixes, strict=True):
+    for source, prefix in zip(sources, prefixes, strict=True):
         options = _Options(shard_bytes=shard_bytes, skip=skip, prefix=prefix, stars=table)
-        shards += _source(path, options, bad)
+        shards += _source(source, options, bad)
     if bad and not skip_bad:
         first, reason = next(iter(bad.items()))
         more = f" ({len(bad)} such files in all)" if len(bad) > 1 else ""
@@ -97,22 +96,27 @@ def plan_inputs(
 
 def _names(sources: Sequence[str]) -> list[str]:
     """Return a name for each source, no two the same, none with a colon."""
-    bases = [
-        (Path(source).name or Path(source).resolve().name or "root").replace(":", "_") for source in sources
-    ]
+    bases = [_base(source).replace(":", "_") for source in sources]
     names: list[str] = []
-    seen: Counter[str] = Counter()
     for base in bases:
-        seen[base] += 1
-        name = base
-        while seen[base] > 1 and (name in names or name in bases):
-            name = f"{base}~{seen[base]}"
-            seen[base] += 1
+        name, number = base, 1
+        # The first of several keeps the name, unless another source has it by itself.
+        while name in names or (number > 1 and name in bases):
+            number += 1
+            name = f"{base}~{number}"
         names.append(name)
     return names
 
 
-def _source(path: Path, options: _Options, bad: dict[str, str]) -> list[Shard]:
+def _base(source: str) -> str:
+    name = Path(source).name
+    return name if name not in ("", "..") else Path(source).resolve().name or "root"
+
+
+def _source(source: str, options: _Options, bad: dict[str, str]) -> list[Shard]:
+    path = Path(source)
+    if not _is_utf8(source):
+        raise DataError("its name is not UTF-8; rename it", path=told(source))
     if path.is_dir():
         if os.path.lexists(path / ".git"):
             return _plan_checkout(path, "", options, bad)
@@ -121,13 +125,31 @@ def _source(path: Path, options: _Options, bad: dict[str, str]) -> list[Shard]:
         if rows is not None:
             return _plan_rows(rows, options, bad)
         return _plan_folder(path, found, options, bad)
-    if path.name.endswith(_SUFFIXES):
-        if not path.exists():
+    if not os.path.lexists(path):
+        wanted = data_set(source)
+        if wanted is None or (path.name.endswith(_SUFFIXES) and not source.startswith("hf:")):
             raise DataError("no such file or folder; check the path", path=path)
+        return _plan_rows(_fetched(wanted), options, bad)
+    if path.name.endswith(_SUFFIXES):
         return _plan_rows([_Rows(path=path, name=path.name)], options, bad)
-    if not path.exists():
-        raise DataError("no such file or folder; check the path", path=path)
     raise UserError(f"{path}: must be a folder, .jsonl, .jsonl.gz, .jsonl.zst or .parquet")
+
+
+def _fetched(wanted: DataSet) -> list[_Rows]:
+    """Fetch a data set and return its files, those of the path that is wanted."""
+    folder = fetch(wanted)
+    below = folder / wanted.path
+    found = [below] if below.is_file() else sorted(below.rglob("*"))
+    rows = [
+        _Rows(path=path, name=path.relative_to(folder).as_posix())
+        for path in found
+        if path.name.endswith(_SUFFIXES) and path.is_file()
+    ]
+    if not rows:
+        raise DataError(
+            "holds no .parquet or JSON lines files", path=f"{wanted.repo_id}/{wanted.path}".strip("/")
+        )
+    return rows
 
 
 def _rows_of(root: Path, found: Walked) -> list[_Rows] | None:
@@ -160,7 +182,7 @@ def _plan_rows(rows: list[_Rows], options: _Options, bad: dict[str, str]) -> lis
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         for one, planned in zip(rows, pool.map(plan, rows), strict=True):
             if isinstance(planned, DataError):
-                bad[str(one.path)] = str(planned).removeprefix(f"{one.path}: ")
+                bad[told(str(one.path))] = told(str(planned).removeprefix(f"{one.path}: "))
             else:
                 shards += planned
     return shards
@@ -203,7 +225,7 @@ def _plan_folder(path: Path, found: Walked, options: _Options, bad: dict[str, st
 def _plan_checkout(path: Path, below: str, options: _Options, bad: dict[str, str]) -> list[Shard]:
     """Plan a checkout that lies at ``below`` in its source."""
     if not _is_utf8(str(path)):
-        bad[str(path)] = "its name is not UTF-8; rename it"
+        bad[told(str(path))] = "its name is not UTF-8; rename it"
         return []
     try:
         found = read_checkout(path)
