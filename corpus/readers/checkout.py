@@ -19,6 +19,7 @@ from pathlib import Path
 
 from corpus.readers.folder import Entry
 from opencoder.errors import DependencyError
+from opencoder.log import logger
 
 _TIMEOUT_S = 300.0
 """For commands that only read the index or the configuration."""
@@ -179,7 +180,16 @@ def _times(root: Path, wanted: set[bytes]) -> dict[bytes, int]:
                         break
             elif token.startswith(b"C") and token[1:].isdigit():
                 time = int(token[1:]) * 1_000_000
+    if process.returncode > 0 and _has_commits(root):
+        logger.warning("%s: its history is damaged; %d files have no time", root, len(wanted) - len(times))
     return times
+
+
+def _has_commits(root: Path) -> bool:
+    try:
+        return bool(_answer(root, "rev-parse", "--quiet", "--verify", "HEAD"))
+    except NoCheckoutError:
+        return False
 
 
 def _tokens(process: subprocess.Popen[bytes]) -> Iterator[bytes]:

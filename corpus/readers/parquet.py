@@ -164,8 +164,10 @@ def _check(file: Any, path: Path, size: int) -> None:
         for column in map(group.column, range(group.num_columns)):
             starts = [column.data_page_offset, column.dictionary_page_offset]
             start = min(at for at in starts if at)
-            if start + column.total_compressed_size > size - 8:
-                raise DataError(f"row group {index} lies beyond the end; fetch the file again", path=path)
+            if start + column.total_compressed_size > size - 8 - file.metadata.serialized_size:
+                raise DataError(
+                    f"row group {index} lies beyond the end of the data; fetch it again", path=path
+                )
 
 
 def _layout(file: Any, path: Path) -> Layout:

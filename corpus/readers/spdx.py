@@ -36,7 +36,7 @@ def join_names(names: Iterable[str]) -> str | None:
 
 _NAME = rb"\(*[A-Za-z0-9][A-Za-z0-9.+-]*\)*"
 _TAG = re.compile(
-    rb"SPDX-License-Identifier:[ \t]*(" + _NAME + rb"(?:[ \t]+(?:AND|OR|WITH)[ \t]+" + _NAME + rb")*)"
+    rb"SPDX-License-Identifier:[ \t]*(" + _NAME + rb"(?:[ \t]+(?i:AND|OR|WITH)[ \t]+" + _NAME + rb")*)"
 )
 _TAG_BYTES = 4096
 
@@ -49,8 +49,9 @@ def tag_of(content: bytes) -> str | None:
     found = _TAG.search(content, 0, _TAG_BYTES)
     if found is None:
         return None
-    # A file that quotes the tag may have closed a bracket of its own.
-    words = found[1].decode("ascii").split()
-    while words[-1].endswith(")") and " ".join(words).count(")") > " ".join(words).count("("):
-        words[-1] = words[-1][:-1]
+    text = found[1].decode("ascii")
+    # A comment that holds the tag may have closed a bracket of its own.
+    while text.endswith(")") and text.count(")") > text.count("("):
+        text = text[:-1]
+    words = (word.upper() if word.lower() in ("and", "or", "with") else word for word in text.split())
     return " ".join(_SPELLED.get(word.lower(), word) for word in words)
