@@ -11,7 +11,7 @@ from pathlib import Path
 
 from opencoder.errors import DataError, DependencyError
 
-_ID = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(?:@(?P<revision>[^\s/]+))?")
+_ID = re.compile(r"(?P<id>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>[^\s/]+))?")
 _URL = re.compile(r"hf://datasets/" + _ID.pattern + r"(?:/(?P<path>[^\s]+))?")
 _TRUE = frozenset({"1", "ON", "YES", "TRUE"})
 _SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst")

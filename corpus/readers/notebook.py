@@ -216,7 +216,7 @@ def _without_magic(text: str) -> str:
             indent = line[: len(line) - len(line.lstrip())]
             # A block must not become empty.
             keep = "pass  " if indent and not within else ""
-            lines.append(f"{indent}{keep}# {line.lstrip()}".rstrip("\\"))
+            lines.append(f"{indent}{keep}# {line.lstrip()}".rstrip("\\ \t"))
             within = line.rstrip().endswith("\\")
         else:
             lines.append(line)
