@@ -97,9 +97,15 @@ def chunks(path: Path, first: int = 0, end: int | None = None) -> Iterator[bytes
                     yield from _all(stream)
             else:
                 file.seek(first)
-                yield from _all(file, None if end is None else end - first)
+                left = None if end is None else end - first
+                for chunk in _all(file, left):
+                    left = None if left is None else left - len(chunk)
+                    yield chunk
+                if left:
+                    raise DataError(f"{left} bytes shorter than when it was planned; start anew", path=path)
         except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
-            raise DataError(f"{kind} data is cut off or damaged; fetch the file again", path=path) from error
+            said = f"{kind} data is cut off or damaged ({error}); fetch the file again"
+            raise DataError(said, path=path) from error
 
 
 def lines(pieces: Iterator[bytes], limit: int, *, line: int = 1) -> Iterator[tuple[int, bytes | None, int]]:

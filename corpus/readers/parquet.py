@@ -84,39 +84,77 @@ def read_parquet(shard: Shard, max_bytes: int) -> Iterator[Document | Unread]:
 
 
 def _told(
-    values: dict[str, Any], size: int, layout: Layout, shard: Shard, prefix: str, line: int, max_bytes: int
+    values: dict[str, Any] | None, size: int, layout: Layout, shard: Shard, prefix: str, line: int, most: int
 ) -> Document | Unread:
     path = Path(shard.root)
     try:
+        if values is None:
+            raise DataError("not UTF-8 text; store it as UTF-8", path=path, line=line)
         document = document_of(values, layout, file=path, line=line, prefix=prefix)
     except DataError as error:
         name = f"{shard.prefix}{shard.name}//{line}"
         return Unread(id=name, reason="row", detail=str(error), num_bytes=size)
-    if size <= max_bytes:
+    if size <= most:
         return document
     return Unread(
         id=document.id,
         reason="size",
-        detail=f"{path}:{line}: {size} bytes, of at most {max_bytes}",
+        detail=f"{path}:{line}: {size} bytes, of at most {most}",
         num_bytes=size,
         path=document.path,
         repo=document.repo,
     )
 
 
-def _rows(batch: Any, layout: Layout, max_bytes: int) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yield the values of each row and the size of its contents; those over ``max_bytes`` as empty."""
-    contents = {name: batch.column(name) for name in layout.content if name in batch.schema.names}
-    rest = batch.select([name for name in batch.schema.names if name not in contents])
-    others = _plain(rest, layout).to_pylist() if rest.num_columns else [{}] * batch.num_rows
+def _rows(batch: Any, layout: Layout, max_bytes: int) -> Iterator[tuple[dict[str, Any] | None, int]]:
+    """Yield the values of each row and the size of its contents; those over ``max_bytes`` as empty.
+
+    There are no values where text other than the contents is not UTF-8.
+    """
+    names = [name for name in layout.content if name in batch.schema.names]
+    # Bytes, as nothing holds a writer to UTF-8 in columns of text.
+    contents = {name: _binary(batch.column(name)) for name in names}
+    texts = {name for name in names if not _is_binary(batch.schema.field(name).type)}
+    others = _others(batch.select([name for name in batch.schema.names if name not in contents]), layout)
     sizes = {name: pc.binary_length(column).to_pylist() for name, column in contents.items()}
     for index, values in enumerate(others):
-        held = next((name for name in contents if sizes[name][index] is not None), None)
-        if held is None:
-            yield values, 0
+        held = next((name for name in names if sizes[name][index] is not None), None)
+        size = 0 if held is None else sizes[held][index]
+        if values is None or held is None:
+            yield values, size
             continue
-        size = sizes[held][index]
-        yield {**values, held: contents[held][index].as_py() if size <= max_bytes else ""}, size
+        values[held] = contents[held][index].as_py() if size <= max_bytes else b""
+        if held in texts and layout.encoding is not None:
+            # The column says what the bytes were before they became text.
+            values[layout.encoding] = None
+        yield values, size
+
+
+def _others(rest: Any, layout: Layout) -> Iterator[dict[str, Any] | None]:
+    if not rest.num_columns:
+        yield from ({} for _ in range(rest.num_rows))
+        return
+    rest = _plain(rest, layout)
+    try:
+        yield from rest.to_pylist()
+    except UnicodeDecodeError:
+        for index in range(rest.num_rows):
+            try:
+                yield rest.slice(index, 1).to_pylist()[0]
+            except UnicodeDecodeError:
+                yield None
+
+
+def _binary(column: Any) -> Any:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    large = pa.types.is_large_string(column.type) or pa.types.is_large_binary(column.type)
+    return column.cast(pa.large_binary() if large else pa.binary())
+
+
+def _is_binary(kind: Any) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
 def _plain(batch: Any, layout: Layout) -> Any:
@@ -149,15 +187,13 @@ def _opened(path: Path) -> Iterator[Any]:
 
 def _check(file: Any, path: Path, size: int) -> None:
     layout = _layout(file, path)
+    for name in layout.columns:
+        if file.schema_arrow.names.count(name) > 1:
+            raise DataError(f"has several columns `{name}`", path=path)
     for name in layout.content:
         index = file.schema_arrow.get_field_index(name)
         kind = None if index < 0 else file.schema_arrow.field(index).type
-        if kind is not None and not (
-            pa.types.is_string(kind)
-            or pa.types.is_large_string(kind)
-            or pa.types.is_binary(kind)
-            or pa.types.is_large_binary(kind)
-        ):
+        if kind is not None and not _is_text(kind):
             raise DataError(f"column `{name}` must be text, not {kind}", path=path)
     for index in range(file.metadata.num_row_groups):
         group = file.metadata.row_group(index)
@@ -168,6 +204,11 @@ def _check(file: Any, path: Path, size: int) -> None:
                 raise DataError(
                     f"row group {index} lies beyond the end of the data; fetch it again", path=path
                 )
+
+
+def _is_text(kind: Any) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return _is_binary(kind) or bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _layout(file: Any, path: Path) -> Layout:

@@ -7,7 +7,7 @@ Folder
     All files below it. A folder below it with a ``.git`` is a checkout (see :mod:`corpus.readers.checkout`).
 Folder of rows
     A folder with ``.parquet`` or JSON lines files and, hidden files and :data:`_BESIDE` apart, nothing else.
-    Links to such files count here, as the hub's cache is made of them.
+    Links to such files count here, as the hub's cache is made of them, and so does a checkout of such files.
 ``.jsonl``, ``.jsonl.gz``, ``.jsonl.zst``, ``.parquet``
     Rows (see :mod:`corpus.readers.layouts`).
 ``hf://datasets/owner/name[@revision][/path]`` or ``owner/name[@revision]`` where there is no such path
@@ -118,12 +118,12 @@ def _source(source: str, options: _Options, bad: dict[str, str]) -> list[Shard]:
     if not _is_utf8(source):
         raise DataError("its name is not UTF-8; rename it", path=told(source))
     if path.is_dir():
-        if os.path.lexists(path / ".git"):
-            return _plan_checkout(path, "", options, bad)
         found = walk(path, skip=options.skip)
         rows = _rows_of(path, found)
         if rows is not None:
             return _plan_rows(rows, options, bad)
+        if os.path.lexists(path / ".git"):
+            return _plan_checkout(path, "", options, bad)
         return _plan_folder(path, found, options, bad)
     if not os.path.lexists(path):
         wanted = data_set(source)

@@ -123,6 +123,8 @@ def test_folder_of_rows(tmp_path: Path) -> None:
     write_rows(tmp_path / "b.jsonl.zst", ROWS[100:])
     (tmp_path / "README.md").write_text("about")
     (tmp_path / ".gitattributes").touch()
+    # Data sets come as checkouts too.
+    (tmp_path / ".git").mkdir()
     assert set(contents(plan_inputs([str(tmp_path)]))) == {row["id"] for row in ROWS}
     # Anything else makes it a folder of sources.
     (tmp_path / "main.py").touch()
@@ -207,6 +209,10 @@ def test_damage_that_comes_later_is_named(tmp_path: Path) -> None:
             data[len(data) // 3 : len(data) // 3 + 40] = b"\xff" * 40
             path.write_bytes(data)
             with pytest.raises(DataError, match=path.name):
+                read(plan)
+        else:
+            path.write_bytes(path.read_bytes()[:-1])
+            with pytest.raises(DataError, match=r"a\.jsonl: 1 bytes shorter"):
                 read(plan)
         path.unlink()
         with pytest.raises(DataError, match=r"no such file"):

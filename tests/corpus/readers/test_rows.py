@@ -137,6 +137,29 @@ def test_contents_in_another_encoding(tmp_path: Path) -> None:
     assert found == ["é".encode(), b"\xff", b"\xff", b"\xff"]
 
 
+def test_text_of_parquet_that_is_not_utf8(tmp_path: Path) -> None:
+    broken = pa.array([b"\xff", b"b", b"c"], pa.binary())
+    text = broken.view(pa.string())
+    encoding = pa.array(["ISO-8859-1"] * 3)
+    names = {"blob_id": pa.array(["a", "b", "c"]), "src_encoding": encoding, "content": text}
+    pq.write_table(pa.table(names), tmp_path / "a.parquet")
+    # Text was decoded already.
+    assert [getattr(one, "content", None) for one in read(tmp_path / "a.parquet")] == [b"\xff", b"b", b"c"]
+    pq.write_table(pa.table({"id": text, "content": text.dictionary_encode()}), tmp_path / "b.parquet")
+    found = read(tmp_path / "b.parquet")
+    assert [(one.id, getattr(one, "reason", None)) for one in found] == [
+        ("b.parquet//1", "row"),
+        ("b", None),
+        ("c", None),
+    ]
+
+
+def test_several_columns_of_one_name(tmp_path: Path) -> None:
+    pq.write_table(pa.table([["a"], ["b"], ["c"]], ["id", "content", "content"]), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="has several columns `content`"):
+        read(tmp_path / "a.parquet")
+
+
 def test_rows_of_whole_repositories_are_refused(tmp_path: Path) -> None:
     row = {"repo_name": "a", "files": [{"blob_id": "b", "path": "c"}], "num_files": 1}
     (tmp_path / "a.jsonl").write_text(json.dumps(row))
