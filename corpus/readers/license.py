@@ -96,8 +96,11 @@ MARKS = (
     Mark("Python-2.0", (_PSF, _BEOPEN)),
     Mark("EPL-1.0", ("eclipse public license - v 1.0",)),
     Mark("EPL-2.0", ("eclipse public license - v 2.0",)),
+    Mark("Artistic-1.0-Perl", ("artistic license preamble the intent of this document", "standard version")),
     Mark("Artistic-2.0", ("artistic license 2.0",)),
     Mark("WTFPL", ("do what the fuck you want to public license",)),
+    Mark("GFDL-1.2-only", ("gnu free documentation license version 1.2, november 2002",)),
+    Mark("GFDL-1.3-only", ("gnu free documentation license version 1.3, 3 november 2008",)),
     Mark("OFL-1.1", ("sil open font license version 1.1",)),
 )
 

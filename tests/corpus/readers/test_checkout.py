@@ -142,6 +142,39 @@ def test_folder_of_checkouts(tmp_path: Path) -> None:
     }
 
 
+PROGRAMS = """
+core.fsmonitor core.sshCommand core.pager core.editor core.gitProxy core.alternateRefsCommand gpg.program
+diff.external diff.evil.textconv diff.evil.command filter.evil.clean filter.evil.smudge filter.evil.process
+credential.helper uploadpack.packObjectsHook
+"""
+HOOKS = ("post-index-change", "fsmonitor-watchman", "reference-transaction", "pre-auto-gc")
+SETTINGS = {
+    "log.showSignature": "true",
+    "log.showRoot": "false",
+    "format.pretty": "%G?",
+    "core.untrackedCache": "true",
+    "core.repositoryFormatVersion": "1",
+    "extensions.partialClone": "origin",
+    "remote.origin.promisor": "true",
+    "protocol.allow": "always",
+    "protocol.ext.allow": "always",
+}
+
+
+def set_traps(root: Path, marker: Path) -> None:
+    """Let the configuration of a checkout name a script, which writes ``marker``, wherever it may."""
+    evil = marker.with_suffix(".sh")
+    evil.write_text(f"#!/bin/sh\necho $0 $* >> {marker}\n")
+    evil.chmod(0o755)
+    for name in HOOKS:
+        (root / ".git" / "hooks" / name).symlink_to(evil)
+    settings = dict.fromkeys(PROGRAMS.split(), str(evil)) | SETTINGS
+    settings |= {f"alias.{name}": f"!{evil}" for name in ("ls-files", "log", "config")}
+    settings["remote.origin.url"] = f"ext::{evil} x"
+    for key, value in settings.items():
+        git(root, "config", key, value)
+
+
 def test_hostile_checkout_runs_nothing_and_leads_nowhere(tmp_path: Path) -> None:
     root = new(tmp_path / "repo")
     commit(root, 100, a="1")
@@ -149,44 +182,9 @@ def test_hostile_checkout_runs_nothing_and_leads_nowhere(tmp_path: Path) -> None
     (root / "sub" / "secret").write_text("tracked")
     (root / ".gitattributes").write_text("* diff=evil filter=evil\n")
     commit(root, 200)
-    marker = tmp_path / "marker"
-    evil = tmp_path / "evil.sh"
-    evil.write_text(f"#!/bin/sh\necho $0 $* >> {marker}\n")
-    evil.chmod(0o755)
-    keys = ["core.fsmonitor", "core.sshCommand", "core.pager", "core.editor", "core.gitProxy", "gpg.program"]
-    keys += [
-        "diff.external",
-        "diff.evil.textconv",
-        "diff.evil.command",
-        "filter.evil.clean",
-        "filter.evil.smudge",
-    ]
-    keys += [
-        "filter.evil.process",
-        "core.alternateRefsCommand",
-        "credential.helper",
-        "uploadpack.packObjectsHook",
-    ]
-    for key in keys:
-        git(root, "config", key, str(evil))
-    for name in ("ls-files", "log", "config"):
-        git(root, "config", f"alias.{name}", f"!{evil}")
-    hooks = tmp_path / "hooks"
-    hooks.mkdir()
-    for name in ("post-index-change", "fsmonitor-watchman", "reference-transaction", "pre-auto-gc"):
-        (hooks / name).symlink_to(evil)
-        (root / ".git" / "hooks" / name).symlink_to(evil)
-    settings = {"core.hooksPath": str(hooks), "log.showSignature": "true", "format.pretty": "%G?"}
-    settings |= {"extensions.partialClone": "origin", "core.repositoryFormatVersion": "1"}
-    settings |= {
-        "remote.origin.promisor": "true",
-        "remote.origin.url": f"ext::{evil} x",
-        "log.showRoot": "false",
-    }
-    settings |= {"protocol.ext.allow": "always", "protocol.allow": "always", "core.untrackedCache": "true"}
-    for key, value in settings.items():
-        git(root, "config", key, value)
     first = git(root, "rev-parse", "HEAD~1").strip()
+    marker = tmp_path / "marker"
+    set_traps(root, marker)
     marker.unlink(missing_ok=True)
     outside = tmp_path / "outside"
     outside.mkdir()

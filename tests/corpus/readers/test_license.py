@@ -16,8 +16,11 @@ CONFORMANCE = Path(__file__).resolve().parents[4] / "shared" / "reference" / "re
 DEBIAN = Path("/usr/share/common-licenses")
 SYSTEM = {
     "Apache-2.0": "Apache-2.0",
+    "Artistic": "Artistic-1.0-Perl",
     "BSD": "BSD-3-Clause",
     "CC0-1.0": "CC0-1.0",
+    "GFDL-1.2": "GFDL-1.2-only",
+    "GFDL-1.3": "GFDL-1.3-only",
     "GPL-1": "GPL-1.0-only",
     "GPL-2": "GPL-2.0-only",
     "GPL-3": "GPL-3.0-only",
