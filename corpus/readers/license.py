@@ -98,6 +98,7 @@ MARKS = (
     Mark("EPL-2.0", ("eclipse public license - v 2.0",)),
     Mark("Artistic-1.0-Perl", ("artistic license preamble the intent of this document", "standard version")),
     Mark("Artistic-2.0", ("artistic license 2.0",)),
+    Mark("BlueOak-1.0.0", ("blue oak model license version 1.0.0",)),
     Mark("WTFPL", ("do what the fuck you want to public license",)),
     Mark("GFDL-1.2-only", ("gnu free documentation license version 1.2, november 2002",)),
     Mark("GFDL-1.3-only", ("gnu free documentation license version 1.3, 3 november 2008",)),
