@@ -1,19 +1,33 @@
-"""Columns of rows: which of them hold what, by the data set they come from.
+"""Rows of known data sets as documents: which column holds what.
 
-A new layout is one more entry of ``LAYOUTS``. Names and meanings of the columns are those of the dataset
-cards of bigcode/the-stack, bigcode/the-stack-v2, bigcode/starcoderdata and codeparrot/github-code.
+========================  ==========================================================================
+Layout                    Source
+========================  ==========================================================================
+own                       what this project writes, and anything with ``id`` (or ``path``) and ``content``
+                          (or ``text``)
+The Stack v1              hub: bigcode/the-stack, the-stack-dedup, the-stack-smol
+StarCoder data            hub: bigcode/starcoderdata; numbers of rows are unique within a file only
+The Stack v2              hub: bigcode/the-stack-v2, with a column ``content`` added: it is published without
+CodeParrot                hub: codeparrot/github-code, codeparrot-clean; rows have no id
+========================  ==========================================================================
+
+Times: seconds since 1970, or ISO 8601 text, taken as UTC if it names no zone; in Parquet also timestamps.
+Columns that no layout names are ignored.
 """
 
 from __future__ import annotations
 
-import functools
+import codecs
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-import msgspec
+from corpus.document import Document
+from corpus.readers.spdx import join_names
+from opencoder.errors import DataError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LARGEST = 2**63 - 1
@@ -21,239 +35,202 @@ _LARGEST = 2**63 - 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layout:
-    """Where a data set keeps what. Of several columns for one thing, the first with a value counts.
+    """Columns of a data set. Of several for one thing, the first that holds a value counts.
 
     Attributes:
-        name: For people.
-        marks: Columns that only this layout has.
-        content: The text; without it there is nothing to build from.
-        encoding: Encoding of a binary text.
-        lacking: What to do if there is no column with the text.
+        name: For messages.
+        mark: The column that tells this layout from others.
+        id: Name of the row; where there is none, repository and path stand in.
+        local_ids: Ids repeat in other files of the data set.
+        encoding: Column that names the encoding of contents in bytes.
+        missing: What to do where contents are missing, if there is something better to say than that.
     """
 
     name: str
-    marks: frozenset[str]
-    content: tuple[str, ...]
+    mark: str | None
+    content: tuple[str, ...] = ("content",)
     id: tuple[str, ...] = ()
-    path: tuple[str, ...] = ()
-    repo: tuple[str, ...] = ()
+    path: tuple[str, ...] = ("path",)
+    repo: tuple[str, ...] = ("repo_name",)
     stars: tuple[str, ...] = ()
     commit_time: tuple[str, ...] = ()
-    license: tuple[str, ...] = ()
-    encoding: tuple[str, ...] = ()
-    lacking: str = "every row needs the text of a file"
+    license: tuple[str, ...] = ("license",)
+    local_ids: bool = False
+    encoding: str | None = None
+    missing: str | None = None
 
     @property
-    def columns(self) -> tuple[str, ...]:
+    def columns(self) -> frozenset[str]:
         """All columns that are read."""
-        named = (*self.id, *self.path, *self.repo, *self.content, *self.stars)
-        return (*named, *self.commit_time, *self.license, *self.encoding)
+        named = (self.content, self.id, self.path, self.repo, self.stars, self.commit_time, self.license)
+        single = (name for name in (self.encoding,) if name is not None)
+        return frozenset(name for names in named for name in names) | frozenset(single)
 
 
-_OURS = Layout(
-    name="opencoder",
-    marks=frozenset(),
-    id=("id",),
-    path=("path",),
-    repo=("repo",),
+OWN = Layout(
+    name="own",
+    mark=None,
     content=("content", "text"),
+    id=("id", "path"),
+    repo=("repo",),
     stars=("stars",),
     commit_time=("commit_time",),
-    license=("license",),
 )
-
-LAYOUTS: tuple[Layout, ...] = (
+LAYOUTS = (
     Layout(
-        # The time of the first star is there, that of the commit is not.
+        name="The Stack v2",
+        mark="blob_id",
+        id=("blob_id",),
+        stars=("star_events_count",),
+        # The committer's clock says when the commit was made; the others when it was recorded and fetched.
+        commit_time=("committer_date", "revision_date", "visit_date"),
+        license=("detected_licenses", "gha_license_id"),
+        encoding="src_encoding",
+        missing="rows of The Stack v2 without contents; fetch them by blob_id into a column `content` first",
+    ),
+    Layout(
         name="The Stack v1",
-        marks=frozenset({"hexsha", "max_stars_repo_name"}),
+        mark="hexsha",
         id=("hexsha",),
         path=("max_stars_repo_path",),
         repo=("max_stars_repo_name",),
-        content=("content",),
         stars=("max_stars_count",),
         license=("max_stars_repo_licenses",),
     ),
     Layout(
-        name="The Stack v2",
-        marks=frozenset({"blob_id"}),
-        id=("blob_id",),
-        path=("path",),
-        repo=("repo_name",),
-        content=("content", "text"),
-        stars=("star_events_count",),
-        commit_time=("committer_date", "revision_date"),
-        license=("detected_licenses",),
-        encoding=("src_encoding",),
-        lacking="The Stack v2 is published without the files: fetch each by its `blob_id` first and add them "
-        "as `content`",
-    ),
-    Layout(
-        # `id` counts within a folder of one language, so it is none here; repository and path are.
-        name="starcoderdata",
-        marks=frozenset({"max_stars_repo_name"}),
+        name="StarCoder data",
+        mark="max_stars_repo_path",
+        id=("id",),
         path=("max_stars_repo_path",),
         repo=("max_stars_repo_name",),
-        content=("content",),
         stars=("max_stars_count",),
+        license=("max_stars_repo_licenses",),
+        local_ids=True,
     ),
-    Layout(
-        name="github-code",
-        marks=frozenset({"code", "repo_name"}),
-        path=("path",),
-        repo=("repo_name",),
-        content=("code",),
-        license=("license",),
-    ),
-    _OURS,
+    Layout(name="CodeParrot", mark="repo_name", content=("code", "content"), id=("id",)),
+    OWN,
 )
 
-COLUMNS = tuple(dict.fromkeys(name for layout in LAYOUTS for name in (*layout.columns, *layout.marks)))
-"""Every column that some layout reads."""
 
-_JsonRow = msgspec.defstruct("_JsonRow", [(name, Any, None) for name in COLUMNS])
-_DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_JsonRow)
-
-
-class _Raw(msgspec.Struct, kw_only=True):
-    id: str | int | None = None
-    path: str | None = None
-    repo: str | None = None
-    # Text, or bytes of a binary column; no union of the two can be declared.
-    content: Any = None
-    stars: int | float | None = None
-    commit_time: int | float | str | None = None
-    license: str | list[str | None] | None = None
-    encoding: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
-    """A row, whatever its layout was; the fields are those of a document.
-
-    Attributes:
-        name: Its id, or in its place ``repo:path`` or the path; None if it has none of them.
-    """
-
-    name: str | None
-    content: bytes
-    path: str | None
-    repo: str | None
-    stars: int | None
-    commit_time: int | None
-    license: str | None
-
-
-@functools.lru_cache(maxsize=256)
-def choose_layout(columns: frozenset[str]) -> Layout:
+def layout_of(columns: Collection[str]) -> Layout:
     """Return the layout of rows with these columns."""
-    return next(layout for layout in LAYOUTS if layout.marks <= columns)
+    return next(layout for layout in LAYOUTS if layout.mark is None or layout.mark in columns)
 
 
-def no_content(columns: Iterable[str]) -> str | None:
-    """Say what is wrong with columns that hold no text, None if they do."""
-    present = frozenset(columns)
-    layout = choose_layout(present)
-    return None if present.intersection(layout.content) else _lacking(layout)
-
-
-def json_columns(line: bytes) -> frozenset[str] | None:
-    """Return the columns with a value in a JSON line, of those that are known; None if it is no row."""
-    try:
-        row = _DECODER.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return frozenset(name for name in COLUMNS if getattr(row, name) is not None)
-
-
-def parse_json(line: bytes) -> Row:
-    """Return the row of a JSON line.
+def check_columns(columns: Collection[str]) -> Layout:
+    """Return the layout of a file with these columns.
 
     Raises:
-        ValueError: It is none, or not of the right types; says why in one line.
+        ValueError: No column holds contents, or none names the rows.
     """
-    try:
-        row = _DECODER.decode(line)
-    except UnicodeDecodeError:
-        raise ValueError("not UTF-8 text; convert the file") from None
-    except msgspec.ValidationError as error:
-        raise ValueError(f"wrong row: {_lower(error)}") from None
-    except msgspec.DecodeError as error:
-        raise ValueError(f"broken JSON: {_lower(error)}") from None
-    except RecursionError:
-        raise ValueError("broken JSON: nested too deeply") from None
-    return parse_values({name: value for name in COLUMNS if (value := getattr(row, name)) is not None})
+    layout = layout_of(columns)
+    if "files" in columns and "num_files" in columns:
+        raise ValueError("rows are whole repositories (`files`); make one row of each file, with `content`")
+    if not set(layout.content) & set(columns):
+        raise ValueError(layout.missing or f"neither {_either(layout.content)}{_NEEDED_CONTENT}")
+    if not {*layout.id, *layout.path} & set(columns):
+        raise ValueError(f"neither {_either(layout.id or layout.path)}{_NEEDED_NAME}")
+    return layout
 
 
-def parse_values(values: dict[str, Any]) -> Row:
-    """Return the row of these columns (those without a value are left out).
+_NEEDED_CONTENT = "; every row needs the text of a file"
+_NEEDED_NAME = "; every row needs a name of its own"
+
+
+def document_of(
+    values: Mapping[str, Any], layout: Layout, *, file: Path, line: int, prefix: str = ""
+) -> Document:
+    """Make a document of a row.
 
     Raises:
-        ValueError: Something is missing or of a wrong type; says why in one line.
+        DataError: A value is missing or of a wrong type.
     """
-    layout = choose_layout(frozenset(values))
     try:
-        raw = msgspec.convert({field: _first(values, getattr(layout, field)) for field in _FIELDS}, _Raw)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"wrong row: {_lower(error)}") from None
-    path = None if raw.path is None else raw.path.lstrip("/")
-    name = path if raw.id is None else str(raw.id)
-    if raw.id is None and raw.repo and path:
-        name = f"{raw.repo}:{path}"
-    return Row(
-        name=name,
-        content=_content(raw, layout),
+        return _document(values, layout, file, line, prefix)
+    except ValueError as error:
+        raise DataError(str(error), path=file, line=line) from error
+
+
+def _document(values: Mapping[str, Any], layout: Layout, file: Path, line: int, prefix: str) -> Document:
+    content = _first(values, layout.content)
+    if content is None:
+        raise ValueError(layout.missing or f"neither {_either(layout.content)}{_NEEDED_CONTENT}")
+    path = _text(values, layout.path)
+    repo = _text(values, layout.repo)
+    return Document(
+        id=prefix + _name(values, layout, path, repo),
+        content=_bytes(content, layout.content[0], _text(values, (layout.encoding or "",))),
         path=path,
-        repo=raw.repo,
-        stars=_whole(raw.stars, "stars"),
-        commit_time=_microseconds(raw.commit_time),
-        license=_license(raw.license),
+        repo=repo,
+        stars=_whole(_first(values, layout.stars), layout.stars),
+        commit_time=_microseconds(_first(values, layout.commit_time), layout.commit_time),
+        license=_license(_first(values, layout.license), layout.license),
+        file=file,
+        line=line,
     )
 
 
-_FIELDS = _Raw.__struct_fields__
-
-
-def _first(values: dict[str, Any], names: tuple[str, ...]) -> Any:
+def _first(values: Mapping[str, Any], names: tuple[str, ...]) -> Any:
     return next((value for name in names if (value := values.get(name)) is not None), None)
 
 
-def _lacking(layout: Layout) -> str:
-    names = " nor ".join(f"`{name}`" for name in layout.content)
-    return f"{'neither' if len(layout.content) > 1 else 'no'} {names}; {layout.lacking}"
+def _text(values: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+    value = _first(values, names)
+    if value is None or isinstance(value, str):
+        return value
+    raise ValueError(f"wrong row: `{names[0]}` must be text, not {type(value).__name__}")
 
 
-def _content(raw: _Raw, layout: Layout) -> bytes:
-    content = raw.content
-    if content is None:
-        raise ValueError(_lacking(layout))
+def _name(values: Mapping[str, Any], layout: Layout, path: str | None, repo: str | None) -> str:
+    name = _first(values, layout.id)
+    if isinstance(name, bool) or not isinstance(name, str | int | None):
+        raise ValueError(f"wrong row: `{layout.id[0]}` must be text, not {type(name).__name__}")
+    if name is not None:
+        return str(name)
+    if path is None:
+        raise ValueError(f"neither {_either(layout.id or layout.path)}{_NEEDED_NAME}")
+    return path if repo is None else f"{repo}/{path}"
+
+
+def _bytes(content: Any, name: str, encoding: str | None) -> bytes:
     if isinstance(content, str):
         return content.encode()
     if not isinstance(content, bytes):
-        raise ValueError(f"`{layout.content[0]}` must be text, not {type(content).__name__}")
-    if raw.encoding is None or raw.encoding.upper() == "UTF-8":
+        raise ValueError(f"`{name}` must be text, not {type(content).__name__}")
+    if encoding is None:
         return content
     try:
-        return content.decode(raw.encoding).encode()
-    except (LookupError, UnicodeError):
+        if codecs.lookup(encoding).name in ("utf-8", "ascii"):
+            return content
+        return content.decode(encoding).encode()
+    except (LookupError, ValueError):
+        # Not what it is said to be: the steps that follow see the bytes as they are.
         return content
 
 
-def _license(value: str | list[str | None] | None) -> str | None:
-    names = [value] if isinstance(value, str) else value or []
-    return " AND ".join(dict.fromkeys(name for name in names if name)) or None
+def _license(value: Any, names: tuple[str, ...]) -> str | None:
+    if value is None:
+        return None
+    parts = [value] if isinstance(value, str) else value
+    if not isinstance(parts, list) or not all(isinstance(part, str | None) for part in parts):
+        raise ValueError(f"wrong row: `{names[0]}` must be text or a list of texts")
+    return join_names(part for part in parts if part)
 
 
-def _whole(value: float | None, name: str) -> int | None:
+def _whole(value: Any, names: tuple[str, ...]) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"wrong row: `{names[0]}` must be a number, not {type(value).__name__}")
     # Tables that came through pandas hold whole numbers as floats, and NaN where one is missing.
-    if value is None or math.isnan(value):
+    if math.isnan(value):
         return None
     if math.isinf(value) or value != int(value) or abs(value) > _LARGEST:
-        raise ValueError(f"`{name}` must be a whole number of 64 bits, not {value}")
+        raise ValueError(f"`{names[0]}` must be a whole number of 64 bits, not {value}")
     return int(value)
 
 
-def _microseconds(value: float | str | None) -> int | None:
+def _microseconds(value: Any, names: tuple[str, ...]) -> int | None:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, str):
@@ -261,15 +238,16 @@ def _microseconds(value: float | str | None) -> int | None:
             time = datetime.fromisoformat(value)
         except ValueError:
             raise ValueError(
-                f"`commit_time` must be seconds since 1970 or ISO 8601 text, not {value[:40]!r}"
+                f"`{names[0]}` must be seconds since 1970 or ISO 8601 text, not {value[:40]!r}"
             ) from None
         time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
         return (time - _EPOCH) // timedelta(microseconds=1)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"wrong row: `{names[0]}` must be a number or text, not {type(value).__name__}")
     if abs(value) > _LARGEST // 1_000_000:
-        raise ValueError(f"`commit_time` must be seconds since 1970, not {value}")
+        raise ValueError(f"`{names[0]}` must be seconds since 1970, not {value}")
     return value * 1_000_000 if isinstance(value, int) else round(value * 1e6)
 
 
-def _lower(error: Exception) -> str:
-    text = str(error)
-    return text[:1].lower() + text[1:]
+def _either(names: tuple[str, ...]) -> str:
+    return " nor ".join(f"`{name}`" for name in names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal
 
 import msgspec
@@ -12,15 +13,17 @@ MAX_DOCUMENT_BYTES = 8 << 20
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """One file of a folder.
+    """One entry of a folder: a file, or a link or other thing that will be told as unread.
 
     Attributes:
-        name: Path relative to the shard's root, in the bytes of the system: names need not be UTF-8.
+        name: Path relative to the shard's root; bytes that are no UTF-8 as backslash escapes.
         commit_time: Microseconds since 1970, UTC, where git knows it.
+        raw: The bytes of the path where they are no UTF-8 (JSON could not hold them as text).
     """
 
-    name: bytes
+    name: str
     commit_time: int | None = None
+    raw: bytes | None = None
 
 
 class Shard(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,12 +32,12 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: How it is read.
         root: The folder, or the file of rows.
-        items: Files of a folder, in the order of their names.
-        first: Where it begins: a byte of a plain JSON lines file, at the start of a line, or a row group
-            (from 0) of a Parquet file. Packed JSON lines are one shard.
-        end: The byte or row group after the last; None for all that follow.
-        before: Lines or rows of the file that lie before the shard.
-        label: What rows without a name are called after: the file as seen from the source.
+        name: Name of a file of rows within its source.
+        items: Entries of a folder.
+        first: First byte of plain JSON lines (always the start of a line), first row group (from 0) of
+            Parquet; 0 for packed JSON lines, which are never cut.
+        end: The one after the last; None for all that follow.
+        line: Number (from 1) of the first line or row.
         prefix: Put before each id.
         repo: Name of the repository, for a folder.
         stars: Stars of it.
@@ -45,11 +48,11 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Literal["files", "jsonl", "parquet"]
     root: str
+    name: str = ""
     items: tuple[Item, ...] = ()
     first: int = 0
     end: int | None = None
-    before: int = 0
-    label: str = ""
+    line: int = 1
     prefix: str = ""
     repo: str | None = None
     stars: int | None = None
@@ -67,3 +70,8 @@ class InputPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     shards: tuple[Shard, ...]
     bad: dict[str, str]
+
+
+def digest_of(*parts: object) -> str:
+    """Return a short hash of values that JSON can hold."""
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:32]
