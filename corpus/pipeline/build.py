@@ -196,7 +196,9 @@ class _Build:
         of_shard: dict[str, list[tuple[int, Part]]] = {name: [] for name in self.shards}
         for offset, part in parts:
             of_shard[part.name.partition("-")[0]].append((offset, part))
-        tasks, group, size = [], list[str](), 0
+        tasks: list[Task] = []
+        group: list[str] = []
+        size = 0
         for name in self.shards:
             group.append(name)
             size += sum(refined[part.name].num_bytes for _, part in of_shard[name])

@@ -1,7 +1,8 @@
 """Literals given to names that tell what they are: passwords and keys.
 
-All syntaxes of assignment are read by one expression that is tried where a telling word stands, so that the text
-is passed over a few times by plain search only. The word must end the name: ``password_file`` holds no password.
+All syntaxes of assignment are read by one expression that is tried where a telling word stands, so that the
+text is passed over a few times by plain search only. The word must end the name: ``password_file`` holds no
+password.
 """
 
 from __future__ import annotations
@@ -47,21 +48,25 @@ _QUALIFIER = re.compile(
 )
 _QUOTED = re.compile(
     r"""
-    [0-9]?(?P<close>\\{0,3}["'`]?)[\])]?
+    [0-9]?(?P<close>\\{0,3}["']?)[\])]?
     (?:
         (?:\s{0,8}:\s{0,4}&?(?:'static[ ])?[\w.<>?\[\]]{1,40})?           # a type
         \s{0,8}(?:=>|:=|<-|={1,3}|!==?|:|,|(?<=["'])\s{0,4}value\s?=|\()\s{0,8}
         (?P<prefix>[bruLBRU@]{0,2})
-        (?P<quote>\\{0,3}["'`])(?P<value>(?:(?!(?P=quote))[^\s]){1,512})(?P=quote)
+        (?P<quote>\\{0,3}["'])(?P<value>(?:(?!(?P=quote))[^\s]){1,512})(?P=quote)
       | [^<>\n]{0,40}>(?P<inner>[^<>\s]{1,512})</
     )""",
     re.VERBOSE,
 )
 _UNQUOTED = re.compile(r"[0-9]?[ \t]{0,4}[=:][ \t]{0,4}(?P<value>[^\s\"'`#;,]{4,512})[ \t]*(?=[\r\n#;]|\Z)")
-_LINE_START = re.compile(r"\s*(?:export\s+|env\s+|arg\s+|set\s+|-\s+|local\s+|readonly\s+)?[\w.-]*\Z", re.IGNORECASE)
+_LINE_START = re.compile(
+    r"\s*(?:export\s+|env\s+|arg\s+|set\s+|-\s+|local\s+|readonly\s+)?[\w.-]*\Z", re.IGNORECASE
+)
 _OPTION = re.compile(r"[= ][\"']?(?P<value>[^\s\"'`<>|&;)(\]]{4,512})")
 _CONNECTION = re.compile(r"=(?P<value>[^\s;\"'<>&=]{4,128})(?=[;\"'])")
-_SERVER = re.compile(r"(?:server|data source|host|user id|uid|database|dsn|initial catalog|user)\s?=[^;\"']*;", re.I)
+_SERVER = re.compile(
+    r"(?:server|data source|host|user id|uid|database|dsn|initial catalog|user)\s?=[^;\"']*;", re.I
+)
 _SETS = re.compile(r"(?:define|put\w*|set\w*|add\w*|append|env|property)\s*\(\s*$", re.IGNORECASE)
 
 
@@ -114,7 +119,7 @@ def _is_given(source: Source, match: re.Match[str], name: str, start: int) -> bo
     text = source.text
     between = text[match.end("close") : match.start("quote")].strip().rstrip("bruLBRU@").strip()
     if between.startswith(","):
-        return bool(match["close"]) and bool(_SETS.search(text[max(0, start - 40) : start].rstrip("\"'`\\")))
+        return bool(match["close"]) and bool(_SETS.search(text[max(0, start - 40) : start].rstrip("\"'\\")))
     if between.endswith("("):
         owner = name.rpartition(".")[2]
         return not match["close"] and (owner.startswith(("set", "with")) or "." in name)

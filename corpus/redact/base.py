@@ -31,7 +31,8 @@ _UNQUOTED = frozenset(
     }
 )  # fmt: skip
 _UNQUOTED_ENDS = (
-    ".yml", ".yaml", ".ini", ".cfg", ".conf", ".cnf", ".properties", ".env", ".sh", ".bash", ".zsh", ".bat", ".cmd",
+    ".yml", ".yaml", ".ini", ".cfg", ".conf", ".cnf", ".properties", ".env", ".sh", ".bash", ".zsh", ".bat",
+    ".cmd",
     ".netrc", ".pgpass", ".npmrc", ".pypirc", ".toml.example", ".txt",
 )  # fmt: skip
 

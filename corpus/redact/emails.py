@@ -1,8 +1,8 @@
 """E-mail addresses of people and lists.
 
-Those of RFC 2606 (``example.com``, ``.test``, ``.invalid`` ...) and mailboxes that nobody reads (``noreply@``)
-stay: they name no one. So does everything with ``@`` that is no address: SSH remotes, package versions, scaled
-images, matrix products, labels.
+Those of RFC 2606 (``example.com``, ``.test``, ``.invalid`` ...) and mailboxes that nobody reads
+(``noreply@``) stay: they name no one. So does everything with ``@`` that is no address: SSH remotes,
+package versions, scaled images, matrix products, labels.
 """
 
 from __future__ import annotations
@@ -13,23 +13,29 @@ from collections.abc import Iterator
 from corpus.redact.base import Source, Span, find_all
 
 _LOCAL = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._%+-"
-_DOMAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}([A-Za-z]{2,18})(?![A-Za-z0-9_-])")
+_DOMAIN = re.compile(
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}([A-Za-z]{2,18})(?![A-Za-z0-9_-])"
+)
 # Longest local part and domain of RFC 5321.
 _MAX_LOCAL = 64
 # Two-letter domains in use, less those that are rather the ending of a file name (.py, .so, .sh, .ps).
 _TLDS = frozenset(
-    """ac ad ae af ag ai al am ao ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bw by bz ca cc cd cf
-    cg ch ci ck cl cm cn co cr cu cv cw cx cy cz de dj dk dm do dz ec ee eg er es et eu fi fj fk fm fo fr ga gd ge gf gg
-    gh gi gl gm gn gp gq gr gt gu gw gy hk hn hr ht hu id ie il im in io iq ir is it je jm jo jp ke kg kh ki km kn kr kw
-    ky kz la lb lc li lk lr ls lt lu lv ly ma mc md me mg mh mk ml mm mn mo mp mq mr ms mt mu mv mw mx my mz na nc ne nf
-    ng ni nl no np nr nu nz om pa pe pf pg ph pk pl pm pn pr pt pw qa re ro rs ru rw sa sb sc sd se sg si sk sl sm sn sr
-    ss st su sv sx sy sz tc td tf tg th tj tk tl tm tn to tr tt tv tw tz ua ug uk us uy uz va vc ve vg vi vn vu wf ws ye
-    yt za zm zw aero asia app blog biz cat cloud club coop com company dev digital edu email engineering expert gov
-    group guru health info int jobs life link live media mil mobi museum name net network ninja one online org page post
-    pro rocks services shop site software solutions space store studio systems team tech technology tel today tools
-    travel website wiki work works world xxx xyz zone""".split()
+    """ac ad ae af ag ai al am ao ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bw by
+    bz ca cc cd cf cg ch ci ck cl cm cn co cr cu cv cw cx cy cz de dj dk dm do dz ec ee eg er es et eu
+    fi fj fk fm fo fr ga gd ge gf gg gh gi gl gm gn gp gq gr gt gu gw gy hk hn hr ht hu id ie il im in
+    io iq ir is it je jm jo jp ke kg kh ki km kn kr kw ky kz la lb lc li lk lr ls lt lu lv ly ma mc md
+    me mg mh mk ml mm mn mo mp mq mr ms mt mu mv mw mx my mz na nc ne nf ng ni nl no np nr nu nz om pa
+    pe pf pg ph pk pl pm pn pr pt pw qa re ro rs ru rw sa sb sc sd se sg si sk sl sm sn sr ss st su sv
+    sx sy sz tc td tf tg th tj tk tl tm tn to tr tt tv tw tz ua ug uk us uy uz va vc ve vg vi vn vu wf
+    ws ye yt za zm zw aero asia app blog biz cat cloud club coop com company dev digital edu email
+    engineering expert gov group guru health info int jobs life link live media mil mobi museum name net
+    network ninja one online org page post pro rocks services shop site software solutions space store
+    studio systems team tech technology tel today tools travel website wiki work works world xxx xyz
+    zone""".split()
 )
-_RESERVED = re.compile(r"(?:^|\.)(?:example(?:\.(?:com|net|org|edu))?|test|invalid|localhost|local|localdomain)$")
+_RESERVED = re.compile(
+    r"(?:^|\.)(?:example(?:\.(?:com|net|org|edu))?|test|invalid|localhost|local|localdomain)$"
+)
 _NOBODY = re.compile(
     r"(?:git|hg|svn|ssh|this|super|return|break|continue|self|no-?_?reply|do-?not-?reply|donotreply|nobody"
     r"|user|username|you|your|youremail|your[._-]?(?:e?mail|name)|e?mail|name|foo|someone|somebody|xxx+)"

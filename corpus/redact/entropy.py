@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from itertools import pairwise
 
 _HEX = re.compile(r"[0-9a-fA-F]+")
 _UUID = re.compile(r"\{?[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\}?")
@@ -31,13 +32,18 @@ def looks_fake(value: str) -> bool:
     """Whether ``value`` is a placeholder, a run of one character, or an ascending row of them."""
     if len(set(value)) <= 2 or _FAKE.search(value):
         return True
-    steps = sum(ord(b) - ord(a) == 1 for a, b in zip(value, value[1:], strict=False))
+    steps = sum(ord(b) - ord(a) == 1 for a, b in pairwise(value))
     return steps > 0.4 * len(value)
 
 
 def looks_secret(value: str) -> bool:
     """Whether ``value`` is random enough for a key: 16 characters and more, of letters and digits."""
-    if not 16 <= len(value) <= 512 or not _TOKEN.fullmatch(value) or _UUID.fullmatch(value) or looks_fake(value):
+    if (
+        not 16 <= len(value) <= 512
+        or not _TOKEN.fullmatch(value)
+        or _UUID.fullmatch(value)
+        or looks_fake(value)
+    ):
         return False
     has_digit = any(c.isdigit() for c in value)
     has_letter = any(c.isalpha() for c in value)
@@ -56,5 +62,5 @@ def mixed(part: str) -> bool:
     """Whether letters, digits and cases alternate as in no word: at least three changes of class."""
     classes = ["d" if c.isdigit() else "u" if c.isupper() else "l" for c in part]
     # A capital before a small letter begins a word and changes nothing.
-    changes = sum(a != b and not (a == "u" and b == "l") for a, b in zip(classes, classes[1:], strict=False))
+    changes = sum(a != b and not (a == "u" and b == "l") for a, b in pairwise(classes))
     return changes >= 3

@@ -9,13 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import NamedTuple
 
-from corpus.redact.licences import HINTS, KEEP, LICENCE, NOTICE, WEAK, WORDS
+from corpus.redact.licences import HINTS, KEEP, LICENCE, NOTICE, WEAK, WEAK_WORDS, WORDS
 from corpus.redact.styles import Block, leading_blocks
 
 _PASSES = 4
+_LONGEST = 1000
+"""Characters of a line that are looked at; no licence has longer ones that say nothing before."""
+_WORDY = re.compile(r"[^\W_]|©")
+_BLANKS = re.compile(r"[\r\n]*")
 _EDGES = " \t\r\n*#/-=;%!|~+_"
 _GOES_ON = re.compile(r"(?:,|\band|\bby|\bthe|\bof|\bor|&|-)$", re.IGNORECASE)
+_FIELD = re.compile(r"[@:\\]?\w[\w -]{0,24}\s?:\s|@\w+ ")
 _MORE = re.compile(r"[a-z]|\d{4}\b|all rights|(?:and|or)\b|<\S+@|[\w.+-]+@\S+$")
 
 
@@ -36,30 +42,53 @@ def strip_headers(text: str, *, language: str, filename: str) -> tuple[str, int]
     return (stripped, total) if stripped.strip() else (text, 0)
 
 
+class _Comment(NamedTuple):
+    """A leading comment, line by line: as it stands, its words, and which lines speak of a licence."""
+
+    block: Block
+    lines: list[str]
+    bodies: list[str]
+    strong: set[int]
+
+
 def _pass(text: str, language: str, filename: str) -> tuple[str, int]:
+    comments = [_read(text, block) for block in leading_blocks(text, language=language, filename=filename)]
+    # A licence may be parted into several comments, of which some are one only beside the others.
+    if not any(comment.strong for comment in comments):
+        return text, 0
     pieces: list[str] = []
     count = at = 0
-    for block in leading_blocks(text, language=language, filename=filename):
-        rest = _without_licence(text[block.start : block.end], block)
+    for comment in comments:
+        rest = _without_licence(comment)
         if rest is None:
             continue
         count += 1
-        before = text[at : block.start]
+        before = text[at : comment.block.start]
         pieces += [before, rest]
-        at = block.end
-        if not rest and (block.start == 0 or not before.strip() or before.endswith("\n\n")):
-            at += len(text[at:]) - len(text[at:].lstrip("\r\n")) if text[at - 1 : at] == "\n" else 0
+        at = comment.block.end
+        alone = comment.block.start == 0 or not before.strip() or before.endswith("\n\n")
+        if not rest and alone and text[at - 1 : at] == "\n":
+            at = _BLANKS.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing at least
     return "".join([*pieces, text[at:]]), count
 
 
-def _without_licence(comment: str, block: Block) -> str | None:
-    """The comment without its licence, empty if it is nothing else; None if it has none."""
+def _read(text: str, block: Block) -> _Comment:
+    comment = text[block.start : block.end]
     low = comment.lower()
-    if not any(hint in low for hint in HINTS):
-        return None
     lines = comment.splitlines(keepends=True)
+    if not any(word in low for word in (*WORDS, *WEAK_WORDS)):
+        return _Comment(block, lines, [], set())
     bodies = [_body(line, block, index, len(lines)) for index, line in enumerate(lines)]
-    dropped = _licence_lines(bodies)
+    strong: set[int] = set()
+    for paragraph in _paragraphs(bodies):
+        strong |= _strong(bodies, paragraph)
+    return _Comment(block, lines, bodies, strong)
+
+
+def _without_licence(comment: _Comment) -> str | None:
+    """The comment without its licence, empty if it is nothing else; None if it has none."""
+    bodies, block = comment.bodies, comment.block
+    dropped = comment.strong | _weak(bodies, comment.strong)
     if not dropped:
         return None
     left = [index for index, body in enumerate(bodies) if body and index not in dropped]
@@ -67,7 +96,7 @@ def _without_licence(comment: str, block: Block) -> str | None:
         return ""
     if block.opener in {'"""', "'''", 'r"""', 'u"""'}:
         return None  # a docstring with a description is a value of the program
-    kept = list(_rebuild(lines, bodies, dropped, block))
+    kept = list(_rebuild(comment, dropped))
     if max(dropped) > left[-1]:
         behind = len(kept) - bool(block.closer)
         while behind and not kept[behind - 1].strip(_EDGES):
@@ -88,25 +117,20 @@ def _body(line: str, block: Block, index: int, total: int) -> str:
         if index == total - 1:
             body = body.removesuffix(block.closer.strip())
     body = body.strip(_EDGES) if not body.startswith(("!", "+build")) else body
-    return body if any(c.isalnum() or c == "©" for c in body) else ""
+    return body[:_LONGEST] if _WORDY.search(body) else ""
 
 
-def _licence_lines(bodies: list[str]) -> set[int]:
-    """Indices of the lines that are licence."""
-    dropped: set[int] = set()
-    weak: list[list[int]] = []
+def _weak(bodies: list[str], strong: set[int]) -> set[int]:
+    """Indices of lines that belong to a licence where one is near."""
+    found: set[int] = set()
     for paragraph in _paragraphs(bodies):
-        found = _strong(bodies, paragraph)
-        dropped |= found
-        rest = [index for index in paragraph if index not in found]
-        if not found or (rest and WEAK.match(bodies[rest[0]])):
-            weak.append(rest)
-    if not dropped:
-        return dropped
-    for paragraph in weak:
-        if WEAK.match(" ".join(bodies[index] for index in paragraph)):
-            dropped.update(paragraph)
-    return dropped
+        inside = strong.intersection(paragraph)
+        before = [index for index in paragraph if not inside or index < min(inside)]
+        after = [index for index in paragraph if inside and index > max(inside)]
+        for part in (before, after):
+            if part and WEAK.match(" ".join(bodies[index] for index in part)):
+                found.update(part)
+    return found
 
 
 def _paragraphs(bodies: list[str]) -> Iterator[list[int]]:
@@ -140,25 +164,30 @@ def _strong(bodies: list[str], paragraph: list[int]) -> set[int]:
         last = position
     if last < 0:
         return set()
-    while first and bodies[paragraph[first]][:1].islower() and not bodies[paragraph[first - 1]].endswith((".", ":")):
+    while (
+        first
+        and bodies[paragraph[first]][:1].islower()
+        and not bodies[paragraph[first - 1]].endswith((".", ":"))
+    ):
         first -= 1
     return {paragraph[index] for index in range(first, _last_line(bodies, paragraph, last) + 1)}
 
 
 def _last_line(bodies: list[str], paragraph: list[int], last: int) -> int:
-    """The line on which the sentence ends that ``last`` is part of; a notice has one line more by its look only."""
+    """Line on which the sentence of ``last`` ends; a notice has one line more by its look only."""
     for here, following in pairwise(range(last, len(paragraph))):
         body, after = bodies[paragraph[here]], bodies[paragraph[following]]
         if NOTICE.search(body):
             if not (_GOES_ON.search(body) or _MORE.match(after)):
                 return here
-        elif body.endswith((".", "!", ":")) and not WEAK.match(after):
+        elif (body.endswith((".", "!", ":")) or _FIELD.match(after)) and not WEAK.match(after):
             return here
     return len(paragraph) - 1
 
 
-def _rebuild(lines: list[str], bodies: list[str], dropped: set[int], block: Block) -> Iterator[str]:
+def _rebuild(comment: _Comment, dropped: set[int]) -> Iterator[str]:
     """Yield what is left, with one separator where a paragraph went."""
+    block, lines, bodies, _ = comment
     blank, gap = True, False
     for index, (line, body) in enumerate(zip(lines, bodies, strict=True)):
         is_first = block.opener and index == 0
@@ -176,4 +205,4 @@ def _rebuild(lines: list[str], bodies: list[str], dropped: set[int], block: Bloc
             blank, gap = not body, False
         elif not (blank and gap):
             yield line
-            blank, gap = True, gap
+            blank = True

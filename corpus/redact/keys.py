@@ -1,8 +1,8 @@
-"""Keys: formats of providers with their check digits, private keys, and random literals given to telling names.
+"""Keys: formats of providers with their check digits, private keys, random literals given to telling names.
 
-Prefixes, lengths and alphabets are those that the providers document for secret scanning. Where a format has a
-checksum (GitHub, npm) or an inner structure (JSON Web Token, Azure), it decides. Hashes, commits and integrity
-values have no telling name and no prefix, and stay.
+Prefixes, lengths and alphabets are those that the providers document for secret scanning. Where a format
+has a checksum (GitHub, npm) or an inner structure (JSON Web Token, Azure), it decides. Hashes, commits and
+integrity values have no telling name and no prefix, and stay.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _CHECK_DIGITS = 6
 # With a data part (ciphertext), and as one line with \n in it, as in JSON.
 _PEM = re.compile(r"-----BEGIN (?P<label>[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?)-----")
+_BASE64_LINES = re.compile(r"(?:(?:\\[rn]|[\s\"'])*+[A-Za-z0-9+/=]{32,}+)+")
 _PEM_LIMIT = 1 << 15
 _BEARER = re.compile(r"[ +](?P<value>[A-Za-z0-9._~+/=-]{20,512})")
 
@@ -61,6 +62,9 @@ def _azure(match: re.Match[str]) -> bool:
     return shannon(match["value"]) >= 4.0
 
 
+_TELEGRAM = ":AA"
+
+
 class _Format(NamedTuple):
     """A format of keys: what must be in the text, its expression, and a check of what was found."""
 
@@ -81,7 +85,10 @@ _FORMATS = (
     _format("github_pat_", r"github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}"),
     _format("glpat-", r"glpat-[A-Za-z0-9_-]{20}"),
     _format("xox", r"xox[abeoprs]-(?:[0-9]{8,14}-){1,3}[A-Za-z0-9-]{16,64}"),
-    _format("hooks.slack.com/services/T", r"hooks.slack.com/services/T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/[A-Za-z0-9]{20,}"),
+    _format(
+        "hooks.slack.com/services/T",
+        r"hooks.slack.com/services/T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/[A-Za-z0-9]{20,}",
+    ),
     _format("sk_live_", r"sk_live_[A-Za-z0-9]{24,99}"),
     _format("rk_live_", r"rk_live_[A-Za-z0-9]{24,99}"),
     _format("AIza", r"AIza[A-Za-z0-9_-]{35}"),
@@ -90,18 +97,18 @@ _FORMATS = (
     _format("hf_", r"hf_[A-Za-z]{34}"),
     _format("npm_", r"npm_[A-Za-z0-9]{36}", _checked),
     _format("pypi-AgE", r"pypi-AgE[A-Za-z0-9_-]{60,300}"),
-    _format("eyJ", r"eyJ[A-Za-z0-9_-]{8,2000}\.[A-Za-z0-9_-]{8,8000}\.[A-Za-z0-9_-]{16,1000}", _jwt),
+    _format("eyJ", r"eyJ[A-Za-z0-9_-]{8,400}\.[A-Za-z0-9_-]{8,8000}\.[A-Za-z0-9_-]{16,1000}", _jwt),
     _format("AccountKey=", r"AccountKey=(?P<value>[A-Za-z0-9+/]{86}==)", _azure),
     _format("SK", r"SK[0-9a-f]{32}"),
     _format("SG.", r"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"),
-    _format(":AA", r":AA[A-Za-z0-9_-]{33}"),
+    _format(_TELEGRAM, r":AA[A-Za-z0-9_-]{33}"),
     *(_format(f"do{kind}_v1_", rf"do{kind}_v1_[0-9a-f]{{64}}") for kind in "por"),
     _format("shpat_", r"shpat_[0-9a-f]{32}"),
     _format("key-", r"key-[0-9a-f]{32}"),
     _format("ya29.", r"ya29\.[A-Za-z0-9_-]{40,300}"),
 )  # fmt: skip
 
-# Of keys whose prefix ends with such a sign, at least this much stands behind it: one look instead of a dozen.
+# Of keys whose prefix ends with such a sign, at least this much stands behind it: one look, not a dozen.
 _GATES = {"_": re.compile(r"_[A-Za-z0-9]{22}"), "-": re.compile(r"-[A-Za-z0-9][A-Za-z0-9_-]{19}")}
 
 
@@ -126,20 +133,19 @@ def find(source: Source, literals: Iterable[Literal]) -> Iterator[Span]:
 
 def _of_format(text: str, form: _Format) -> Iterator[Span]:
     for at in find_all(text, form.anchor):
-        match = form.pattern.match(text, at)
-        if match is None or not form.holds(match):
-            continue
-        start = match.start("value") if "value" in form.pattern.groupindex else at
-        if form.anchor == ":AA":  # the number of a Telegram bot stands before
+        start = at
+        if form.anchor == _TELEGRAM:  # the number of the bot stands before
             number = text[max(0, at - 11) : at]
-            digits = len(number) - len(number.rstrip("0123456789"))
-            if not 8 <= digits <= 10:
+            start = at - len(number) + len(number.rstrip("0123456789"))
+            if not 8 <= at - start <= 10:
                 continue
-            start = at - digits
-        elif start == at and at and (text[at - 1].isalnum() or text[at - 1] in "_/+" and form.anchor != "hooks"):
-            if not (form.anchor.startswith("hooks") and text[at - 1] == "/"):
-                continue  # the middle of a longer text, such as an image in base64
-        yield Span(start, match.end(), "key")
+        elif at and (text[at - 1].isalnum() or text[at - 1] in "_+"):
+            continue  # the middle of a longer text, such as an image in base64
+        match = form.pattern.match(text, at)
+        if match is not None and form.holds(match):
+            yield Span(
+                match.start("value") if "value" in form.pattern.groupindex else start, match.end(), "key"
+            )
 
 
 def _private_keys(text: str) -> Iterator[Span]:
@@ -154,7 +160,7 @@ def _private_keys(text: str) -> Iterator[Span]:
             body = text[match.end() : end]
             done = end + len(footer)
         else:
-            cut = re.compile(r"(?:(?:\\r|\\n|[\s\"'+])*[A-Za-z0-9+/=]{32,})+").match(text, match.end())
+            cut = _BASE64_LINES.match(text, match.end())
             body = cut.group() if cut else ""
             done = match.end() + len(body)
         # A marker by itself, or with three dots in between, is code that deals with keys.

@@ -14,7 +14,9 @@ from corpus.redact.base import Source, Span, find_all
 _WORD = r"[^\W\d_][\w'’-]{0,30}\.?"
 _PERSON = re.compile(rf"{_WORD}(?:[ \t]{{1,3}}{_WORD}){{0,4}}")
 _TAG = re.compile(r"authors?(?:[ \t]*:)?(?:[ \t]{1,20}|(?:\[[^\]\n]{0,40}\])?\{)", re.IGNORECASE)
-_LABEL = re.compile(r"(?:authors?|maintainers?|developers?)[ \t]{0,8}:[ \t]{1,20}|maintained by:?[ \t]{1,8}", re.IGNORECASE)
+_LABEL = re.compile(
+    r"(?:authors?|maintainers?|developers?)[ \t]{0,8}:[ \t]{1,20}|maintained by:?[ \t]{1,8}", re.IGNORECASE
+)
 _CODE = re.compile(
     r"(?:authors?|maintainers?|author_name|creator)(?:__)?[\"']?[ \t]{0,8}(?:=>|:=|=|:)\s{0,8}"
     r"(?:[\[({]\s{0,40})?u?[\"'](?:name[\"']\s{0,4}:\s{0,4}[\"'])?",
@@ -23,29 +25,37 @@ _CODE = re.compile(
 _BY = re.compile(r"by:?[ \t]{1,8}", re.IGNORECASE)
 _MADE = ("written ", "created ", "coded ", "developed ", "contributed ", "authored ")
 _TRAILERS = tuple(
-    f"{word}-" for word in "signed-off co-authored reviewed reported tested acked suggested co-developed".split()
+    f"{word}-"
+    for word in "signed-off co-authored reviewed reported tested acked suggested co-developed".split()
 )
-_TODO = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\((?P<name>[A-Za-z][A-Za-z._-]{1,30}[0-9]{0,4})\)(?=[: ]|$)", re.M)
-_NEXT = re.compile(r"[ \t]{0,4}(?:<[^<>\n]{0,80}>|\([^()\n]{0,80}\))?[ \t]{0,4}(?:,|&|\band\b)[ \t]{0,4}(?:and\b[ \t]{0,4})?")
+_TODO = re.compile(
+    r"\b(?:TODO|FIXME|XXX|HACK)\((?P<name>[A-Za-z][A-Za-z._-]{1,30}[0-9]{0,4})\)(?=[: ]|$)", re.M
+)
+_NEXT = re.compile(
+    r"[ \t]{0,4}(?:<[^<>\n]{0,80}>|\([^()\n]{0,80}\))?[ \t]{0,4}(?:,|&|\band\b)[ \t]{0,4}(?:and\b[ \t]{0,4})?"
+)
 _NEXT_LITERAL = re.compile(r"(?:[ \t]{0,4}<[^<>\n]{0,80}>)?[\"']\s{0,4},\s{0,60}[\"']")
 _PARTICLES = frozenset("van von der den de del della di da dos du la le ten ter bin ibn al el st y e".split())
 _STOPS = frozenset(
-    """the a an and or by of for in on at to from with is are was this that these all any other others see none unknown
-    anonymous various someone somebody nobody name names your you me us author authors contributor contributors
-    maintainer team teams group project projects foundation inc inc. llc ltd ltd. corp corp. corporation company
-    gmbh co. limited labs lab university institute college department community developers developer committee
-    association consortium software systems system technologies technology solutions studio ide eclipse editor
-    generator inkscape illustrator adobe photoshop microsoft google apache gnu linux debian ubuntu redhat intel nvidia
-    amd ibm oracle mozilla facebook apple amazon sun netbeans intellij idea pycharm xcode phpstorm webstorm default
-    version code file function method class module package library script tool program test tests plugin api url email
-    date year title description string text type list array object null true false optional required copyright
-    license based using hand default self user users admin root field value http https www""".split()
+    """the a an and or by of for in on at to from with is are was this that these all any other others see
+    none unknown anonymous various someone somebody nobody name names your you me us author authors
+    contributor contributors maintainer team teams group project projects foundation inc inc. llc ltd
+    ltd. corp corp. corporation company gmbh co. limited labs lab university institute college
+    department community developers developer committee association consortium software systems system
+    technologies technology solutions studio ide eclipse editor generator inkscape illustrator adobe
+    photoshop microsoft google apache gnu linux debian ubuntu redhat intel nvidia amd ibm oracle mozilla
+    facebook apple amazon sun netbeans intellij idea pycharm xcode phpstorm webstorm default version
+    code file function method class module package library script tool program test tests plugin api url
+    email date year title description string text type list array object null true false optional
+    required copyright license based using hand default self user users admin root field value http
+    https www""".split()
 )
 _NOT_USERS = frozenset(
-    """later perf performance security docs doc test tests bug cleanup refactor windows linux mac macos msg message text
-    string optional required all none everyone anyone unknown someone name username user yourname me you ldap issue
-    feature api ui ux css html js python cpp java low high medium low-priority high-priority optimization optimize wip
-    nobody ci arg args expr todo note release upstream future hack remove fix""".split()
+    """later perf performance security docs doc test tests bug cleanup refactor windows linux mac macos msg
+    message text string optional required all none everyone anyone unknown someone name username user
+    yourname me you ldap issue feature api ui ux css html js python cpp java low high medium
+    low-priority high-priority optimization optimize wip nobody ci arg args expr todo note release
+    upstream future hack remove fix""".split()
 )
 
 
@@ -88,8 +98,15 @@ def _names(source: Source, at: int, *, least: int, literal: bool = False) -> Ite
         match = _PERSON.match(text, at)
         if match is None:
             return
-        length = _length_of_name(match.group(), least if not _mail_follows(text, match.end()) else 1)
-        if not length or (literal and not _closes(text, at + length)) or (not literal and _goes_on(text, at + length)):
+        run = match.group()
+        if text.startswith("<", match.end()) and run[-2:-1] in {" ", "\t"}:
+            run = run[:-2].rstrip()  # E<lt> and C<...> of POD
+        length = _length_of_name(run, least if not _mail_follows(text, match.end()) else 1)
+        if (
+            not length
+            or (literal and not _closes(text, at + length))
+            or (not literal and _goes_on(text, at + length))
+        ):
             return
         yield Span(at, at + length, "name")
         link = following.match(text, at + length)
@@ -99,7 +116,11 @@ def _names(source: Source, at: int, *, least: int, literal: bool = False) -> Ite
 
 
 def _mail_follows(text: str, at: int) -> bool:
-    return bool(re.compile(r"\s{0,3}[<(][^<>()\s]{1,64}(?:@|[ \[(]at[ \])])|\s{0,3}(?:<|&lt;|\()email").match(text, at))
+    return bool(
+        re.compile(r"\s{0,3}[<(][^<>()\s]{1,64}(?:@|[ \[(]at[ \])])|\s{0,3}(?:<|&lt;|\()email").match(
+            text, at
+        )
+    )
 
 
 def _closes(text: str, at: int) -> bool:
@@ -109,14 +130,16 @@ def _closes(text: str, at: int) -> bool:
 
 def _goes_on(text: str, at: int) -> bool:
     """Whether code goes on: a call, a member, a path."""
-    return text[at : at + 1] in {"(", "[", "=", "_", "/", "\\", "$", "{", "@", ":"} or text[at : at + 2] == "::"
+    return (
+        text[at : at + 1] in {"(", "[", "=", "_", "/", "\\", "$", "{", "@", ":"} or text[at : at + 2] == "::"
+    )
 
 
 def _length_of_name(run: str, least: int) -> int:
     """Length of the leading part of ``run`` that is a name of at least ``least`` words, or 0.
 
-    Capital letters and the particles of surnames go on with a name, all else ends it. Scripts without capitals
-    count as capitals. With ``least`` of 1 a single small word stands for a nickname.
+    Capital letters and the particles of surnames go on with a name, all else ends it. Scripts without
+    capitals count as capitals. With ``least`` of 1 a single small word stands for a nickname.
     """
     words = list(re.finditer(r"\S+", run))
     count = end = 0
@@ -126,7 +149,7 @@ def _length_of_name(run: str, least: int) -> int:
             if bare.lower() in {"and", "on", "at", "in", "for", "from", "by", "with", "e", "y"} and count:
                 break
             return 0
-        if bare[0].isupper() or not bare[0].islower() and not bare[0].isupper():
+        if bare[0].isupper() or (not bare[0].islower() and not bare[0].isupper()):
             count, end = count + 1, word.end() if len(bare) == 1 else word.start() + len(bare)
         elif bare in _PARTICLES and word is not words[-1]:
             continue

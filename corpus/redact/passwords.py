@@ -13,15 +13,21 @@ from corpus.redact.assigned import Literal
 from corpus.redact.base import Source, Span, find_all
 from corpus.redact.entropy import looks_fake, mixed
 
-_URL = re.compile(r"://(?P<user>[^\s/:@\"'<>]{0,64}):(?P<value>[^\s/@\"'<>]{1,256})@(?P<host>[\w.\[-])")
-_CODE = re.compile(r"[${}`\\|]|%[(sd@vq]|%\w+%|^[<(\[*]|^&|\)$|[,;]$|^--|->|::|\(\)")
-_PATH = re.compile(r"^(?:\.{0,2}/|~/?|[a-z]:\\|[a-z][a-z+]*://)|\.(?:txt|json|ya?ml|key|pem|php|html?|py|js|ts|conf)$", re.I)
+_URL = re.compile(r"://(?P<user>[^\s/:@\"'<>]{0,64}):(?P<value>[^\s/@,\"'<>]{1,256})@(?P<host>[\w.\[-])")
+_CODE = re.compile(r"[${}`\\|]|^-|%[(sd@vq]|%\w+%|^[<(\[*]|^&|\)$|[,;]$|^--|->|::|\(\)")
+_PATH = re.compile(
+    r"^(?:\.{0,2}/|~/?|[a-z]:\\|[a-z][a-z+]*://)|\.(?:txt|json|ya?ml|key|pem|php|html?|py|js|ts|conf)$", re.I
+)
 _FIELD = re.compile(r"^[#.]?[a-z_][a-z_.:\[\]-]*[0-9]?$", re.IGNORECASE)
-_ABOUT = re.compile(r"passw|passphrase|pwd|required|optional|secret|user|login|field|input|label|form")
-_TYPES = re.compile(r"(?:u?int|str|string|varchar|char|text|bool|float|utf|base|sha|md|aes|min|max)[-_:( ]?\d+\)?$", re.I)
+_ABOUT = re.compile(
+    r"passw|passphrase|pwd|required|optional|secret|user|login|field|input|label|form|anonymous"
+)
+_TYPES = re.compile(
+    r"(?:u?int|str|string|varchar|char|text|bool|float|utf|base|sha|md|aes|min|max)[-_:( ]?\d+\)?$", re.I
+)
 _KNOWN = frozenset(
-    """letmein qwerty qwertyuiop iloveyou dragon monkey sunshine princess trustno hunter swordfish welcome passw0rd
-    postgres mysql toor raspberry vagrant superman batman football baseball""".split()
+    """letmein qwerty qwertyuiop iloveyou dragon monkey sunshine princess trustno hunter swordfish welcome
+    passw0rd postgres mysql toor raspberry vagrant superman batman football baseball""".split()
 )
 _URL_FAKE = frozenset("pass password passwd pwd secret token port pw psw user username x pass1 ****".split())
 
@@ -38,7 +44,13 @@ def find(source: Source, literals: Iterable[Literal]) -> Iterator[Span]:
 def looks_password(literal: Literal) -> bool:
     """Whether the value is one that somebody could have chosen or drawn for a password."""
     value = literal.value
-    if len(value) < 4 or _CODE.search(value) or looks_fake(value) or _PATH.search(value) or _TYPES.match(value):
+    if (
+        len(value) < 4
+        or _CODE.search(value)
+        or looks_fake(value)
+        or _PATH.search(value)
+        or _TYPES.match(value)
+    ):
         return False
     low = value.lower()
     if low in _KNOWN:
@@ -53,9 +65,8 @@ def looks_password(literal: Literal) -> bool:
         return not _ABOUT.search(low) or not any(sign in value for sign in "_-.#")
     if not value.isascii():
         return any(c.isdigit() for c in value)
-    if not literal.quoted and re.match(r"[a-z_][\w.]*\.[a-z_]\w*$", value, re.IGNORECASE):
-        return False  # settings.password1
-    return True
+    # settings.password1 is no literal.
+    return literal.quoted or not re.match(r"[a-z_][\w.]*\.[a-z_]\w*$", value, re.IGNORECASE)
 
 
 def _random(value: str) -> bool:
@@ -69,8 +80,9 @@ def _in_urls(text: str) -> Iterator[Span]:
         if match is None:
             continue
         value = match["value"]
-        if value.lower() in _URL_FAKE or _CODE.search(value) or looks_fake(value) and len(value) > 2:
+        if value.lower() in _URL_FAKE or _CODE.search(value) or (looks_fake(value) and len(value) > 2):
             continue
-        if len(value) < 3 or (match["user"].isdigit() and value.isdigit()):
+        # Defaults such as guest:guest are no secret, and two numbers are a range or a port.
+        if len(value) < 3 or value == match["user"] or (match["user"].isdigit() and value.isdigit()):
             continue
         yield Span(match.start("value"), match.end("value"), "password")

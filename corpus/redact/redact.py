@@ -1,8 +1,8 @@
 """The transform of one text: drop copyright headers, replace personal data and secrets.
 
-The paper (arXiv 2411.04905, section 2.1) removes copyright headers, which over 15 % of files have, from leading
-comments, and replaces passwords, e-mail and IP addresses and names by placeholders. Upstream released neither step;
-the rules here are our own.
+The paper (arXiv 2411.04905, section 2.1) removes copyright headers, which over 15 % of files have, from
+leading comments, and replaces passwords, e-mail and IP addresses and names by placeholders. Upstream
+released neither step; the rules here are our own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from corpus.redact.base import Source, Span
 from corpus.redact.headers import strip_headers
 
 # In these a bare angle bracket would open a tag.
-_MARKUP = frozenset({"xml", "svg", "xslt", "xsd", "maven pom", "xml property list", "collada", "wsdl", "ant build system"})
+_MARKUP = frozenset(
+    {"xml", "svg", "xslt", "xsd", "maven pom", "xml property list", "collada", "wsdl", "ant build system"}
+)
 # Which finder wins where two overlap: a password in a URL is no part of an address.
 _RANK = {"key": 0, "password": 1, "email": 2, "ip_address": 3, "name": 4}
 
@@ -28,8 +30,8 @@ class Redacted:
 
     Attributes:
         text: The text.
-        counts: Places by kind: ``copyright_header``, ``email``, ``ip_address``, ``key``, ``password``, ``name``;
-            only kinds that occur. What stood there is kept nowhere.
+        counts: Places by kind: ``copyright_header``, ``email``, ``ip_address``, ``key``, ``password``,
+            ``name``; only kinds that occur. What stood there is kept nowhere.
     """
 
     text: str

@@ -12,7 +12,20 @@ from typing import NamedTuple
 _PYTHON = frozenset({"python", "cython", "sage", "starlark"})
 _PASCAL = frozenset({"pascal", "component pascal", "modula-2", "delphi", "lazarus"})
 _FORTRAN = frozenset({"fortran", "fortran free form", "fortran fixed form"})
-_BASIC = frozenset({"visual basic .net", "visual basic 6.0", "vba", "vbscript", "basic", "freebasic", "brightscript", "classic asp", "purebasic", "visual basic"})  # fmt: skip
+_BASIC = frozenset(
+    {
+        "visual basic .net",
+        "visual basic 6.0",
+        "vba",
+        "vbscript",
+        "basic",
+        "freebasic",
+        "brightscript",
+        "classic asp",
+        "purebasic",
+        "visual basic",
+    }
+)
 _VIM = frozenset({"vim script", "vim snippet", "viml", "abap"})
 _STARRED = frozenset({"cobol", "abap", "gams", "stata", *_FORTRAN})
 _BATCH = frozenset({"batchfile", "basic", "freebasic"})
@@ -21,28 +34,75 @@ _NO_HASH = frozenset({"markdown", "rmarkdown", "mdx", "gfm"})
 
 # Longest openers first. None: any language.
 _BLOCKS: tuple[tuple[str, str, frozenset[str] | None], ...] = (
-    ("<%--", "--%>", None), ("<!---", "--->", frozenset({"coldfusion", "coldfusion cfc"})), ("<!--", "-->", None),
-    ("--[==[", "]==]", None), ("--[[", "]]", None), ("#[[", "]]", None), ("{{/*", "*/}}", None), ("{{--", "--}}", None),
-    ("@*", "*@", None), ("/*", "*/", None), ("/+", "+/", None), ("(*", "*)", None), ("{-", "-}", None),
-    ("{#", "#}", None), ("{*", "*}", None), ("<#", "#>", None), ("#|", "|#", None), ("%{", "%}", None), ("#=", "=#", frozenset({"julia"})),
-    ("###", "###", frozenset({"coffeescript"})), ("=begin", "\n=end", None), ("=pod", "\n=cut", None),
-    ("=head1", "\n=cut", None), ("comment", ";", frozenset({"algol"})), ("<comment>", "</comment>", None),
-    ('"""', '"""', _PYTHON), ("'''", "'''", _PYTHON), ('r"""', '"""', _PYTHON), ('u"""', '"""', _PYTHON),
+    ("<%--", "--%>", None),
+    ("<!---", "--->", frozenset({"coldfusion", "coldfusion cfc"})),
+    ("<!--", "-->", None),
+    ("--[==[", "]==]", None),
+    ("--[[", "]]", None),
+    ("#[[", "]]", None),
+    ("{{/*", "*/}}", None),
+    ("{{--", "--}}", None),
+    ("@*", "*@", None),
+    ("/*", "*/", None),
+    ("/+", "+/", None),
+    ("(*", "*)", None),
+    ("{-", "-}", None),
+    ("{#", "#}", None),
+    ("{*", "*}", None),
+    ("<#", "#>", None),
+    ("#|", "|#", None),
+    ("%{", "%}", None),
+    ("#=", "=#", frozenset({"julia"})),
+    ("###", "###", frozenset({"coffeescript"})),
+    ("=begin", "\n=end", None),
+    ("=pod", "\n=cut", None),
+    ("=head1", "\n=cut", None),
+    ("comment", ";", frozenset({"algol"})),
+    ("<comment>", "</comment>", None),
+    ('"""', '"""', _PYTHON),
+    ("'''", "'''", _PYTHON),
+    ('r"""', '"""', _PYTHON),
+    ('u"""', '"""', _PYTHON),
     ("{", "}", _PASCAL),
-)  # fmt: skip
+)
 _LINES: tuple[tuple[str, frozenset[str] | None], ...] = (
-    ("//", None), ("--", None), ("#", None), (";", None), ("%", None), ("dnl ", None), ("dnl", None), ("@comment ", None),
-    ("@c ", None), ("@rem ", None), ("rem ", None), ("rem\n", _BATCH), ("::", None), ("..", _RST), ("\\ ", None),
-    ('"', _VIM), ("'", _BASIC), ("!", _FORTRAN), ("c ", _FORTRAN), ("c\n", _FORTRAN), ("c*", _FORTRAN), ("*", _STARRED),
-    (".\\\"", None), ("'\\\"", None), ("⍝", None), ("!", frozenset({"x resources", "java properties", "x font directory index", "factor"})),
-)  # fmt: skip
+    ("//", None),
+    ("--", None),
+    ("#", None),
+    (";", None),
+    ("%", None),
+    ("dnl ", None),
+    ("dnl", None),
+    ("@comment ", None),
+    ("@c ", None),
+    ("@rem ", None),
+    ("rem ", None),
+    ("rem\n", _BATCH),
+    ("::", None),
+    ("..", _RST),
+    ("\\ ", None),
+    ('"', _VIM),
+    ("'", _BASIC),
+    ("!", _FORTRAN),
+    ("c ", _FORTRAN),
+    ("c\n", _FORTRAN),
+    ("c*", _FORTRAN),
+    ("*", _STARRED),
+    ('.\\"', None),
+    ("'\\\"", None),
+    ("⍝", None),
+    ("!", frozenset({"x resources", "java properties", "x font directory index", "factor"})),
+)
 # Lines that may stand before or between leading comments, and stay.
 _PASSED = re.compile(
-    r"#!|<\?(?:php|xml|hh)?\b|<!doctype\b|['\"]use (?:strict|client|server|asm)['\"]|@charset\b|@echo off|\\input\s+texinfo"
+    r"#!|<\?(?:php|xml|hh)?\b|<!doctype\b|['\"]use (?:strict|client|server|asm)['\"]|@charset\b|@echo off"
+    r"|\\input\s+texinfo"
     r"|---\s*$|%YAML|#pragma once|<\?=|\{?\s*-\*-|#lang\b|@setlocal|setlocal\b|%%\*\*",
     re.IGNORECASE,
 )
-_NOT_HASH = re.compile(r"#(?:include|define|if|ifdef|ifndef|pragma|import|region|undef|error|else|endif|using|line|nullable|load|r)\b")
+_NOT_HASH = re.compile(
+    r"#(?:include|define|if|ifdef|ifndef|pragma|import|region|undef|error|else|endif|using|line|nullable|load|r)\b"
+)
 _FIXED = re.compile(r"[\d ]{6}\*")
 
 
@@ -69,6 +129,7 @@ def leading_blocks(text: str, *, language: str, filename: str) -> Iterator[Block
     at = 1 if text.startswith("\ufeff") else 0
     if filename.lower().endswith((".for", ".f77", ".f90", ".f95", ".f")):
         language = "fortran"
+    unclosed: set[str] = set()
     while at < len(text):
         eol = _line_end(text, at)
         line = text[at:eol].strip()
@@ -76,7 +137,7 @@ def leading_blocks(text: str, *, language: str, filename: str) -> Iterator[Block
             at = eol
         elif passed := _PASSED.match(line):
             at = _behind_passed(text, at, eol, passed.group().lower())
-        elif block := _block_at(text, at, line, language) or _lines_at(text, at, language):
+        elif block := _block_at(text, at, line, language, unclosed) or _lines_at(text, at, language):
             yield block
             at = block.end
         else:
@@ -90,20 +151,23 @@ def _line_end(text: str, at: int) -> int:
 
 def _behind_passed(text: str, at: int, eol: int, mark: str) -> int:
     if mark in {"<?php", "<?hh"}:
-        return text.lower().index(mark, at, eol) + len(mark) if eol - at < 4096 else eol
+        return text.index("<?", at) + len(mark)
     if mark in {"<?xml", "<!doctype"}:
         end = text.find(">", at)
         return end + 1 if end >= 0 else len(text)
     return eol
 
 
-def _block_at(text: str, at: int, line: str, language: str) -> Block | None:
+def _block_at(text: str, at: int, line: str, language: str, unclosed: set[str]) -> Block | None:
     for opener, closer, languages in _BLOCKS:
         if not line.startswith(opener) or (languages is not None and language not in languages):
             continue
+        if opener in unclosed:
+            return None
         first = text.index(opener, at) + len(opener)
         end = text.find(closer, first)
         if end < 0:
+            unclosed.add(opener)  # nor is any later one
             return None
         end = _line_end(text, end + 1) if closer[0] == "\n" else end + len(closer)
         eol = _line_end(text, end) if closer[0] != "\n" else end
@@ -128,8 +192,8 @@ def _indented(text: str, at: int) -> bool:
     line = text[at : _line_end(text, at)]
     if line.strip():
         return line[0] in " \t"
-    rest = text[_line_end(text, at) :][:200].lstrip("\n")
-    return rest[:1] in {" ", "\t"}
+    end = _line_end(text, at)
+    return text[end : end + 200].lstrip("\n")[:1] in {" ", "\t"}
 
 
 def _marker(line: str, language: str) -> str:

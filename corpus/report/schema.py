@@ -100,8 +100,8 @@ class DuplicateReport(msgspec.Struct, kw_only=True):
         jaccard: Dropped near-duplicates by their Jaccard similarity to the one that stayed, in twenty classes
             of 0.05 from 0 to 1; 1 itself is in the last.
         spared: Members of clusters that stay because they are too little like the best (``verify``).
-        cluster_sizes: Number of clusters of 2, 3 or 4, 5 to 8, 9 to 16 ... documents, by the upper end; as text,
-            because JSON has no other keys.
+        cluster_sizes: Number of clusters of 2, 3 or 4, 5 to 8, 9 to 16 ... documents, by the upper end;
+            as text, because JSON has no other keys.
         largest_bucket: Documents of the largest bucket; many hint at boilerplate.
         no_shingles: Documents without a word, which are never near-duplicates.
     """

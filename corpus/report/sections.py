@@ -208,7 +208,7 @@ def duplicates(found: DuplicateReport) -> str:
         ("candidate edges", num(found.candidates)),
         ("clusters", num(found.clusters)),
         ("largest cluster", num(found.largest_cluster)),
-        ("giant buckets", num(found.giant_buckets)),
+        ("documents of the largest bucket", num(found.largest_bucket)),
         ("without a word", num(found.no_shingles)),
     )
     labels = [f"{place / 20:g}" if place % 4 == 0 else "" for place in range(len(found.jaccard))]

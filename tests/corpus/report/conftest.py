@@ -26,7 +26,8 @@ UNSEEN = "a\u202eb\u2028c\x00d\ud800e\u0007"
 
 NAMES = (
     "html xml javascript java python cpp c php csharp typescript css json markdown ruby go yaml shell sql "
-    "rust kotlin swift scala lua perl r haskell dart julia tex groovy powershell clojure elixir erlang ocaml f# "
+    "rust kotlin swift scala lua perl r haskell dart julia tex groovy powershell clojure elixir erlang ocaml "
+    "f# "
     "objective-c solidity vue svelte scss less makefile cmake dockerfile toml ini batchfile fortran pascal "
     "assembly verilog vhdl coq lean nim zig crystal d tcl"
 ).split()
@@ -44,7 +45,9 @@ RULES = (
     "qsc_code_frac_chars_top_2grams qsc_code_frac_chars_dupe_10grams qsc_codepython_cate_ast "
     "qsc_code_num_chars_line_max qsc_code_frac_lines_prompt_comments qsc_doc_entropy_unigram"
 ).split()
-CODE = "import os\n\n\ndef main() -> None:\n\tprint('x')  # a comment that goes on and on, further than a phone is wide"
+CODE = (
+    "import os\n\n\ndef main() -> None:\n\tprint('x')  # a comment that goes on, further than a phone is wide"
+)
 
 
 def _amount(documents: float, bytes_each: float) -> Amount:
@@ -86,7 +89,7 @@ def _steps(rows: list[LanguageReport]) -> list[StepReport]:
 
     def step(name: str, taken: Amount, passed: Amount, *reasons: str) -> StepReport:
         lost = taken.documents - passed.documents
-        parts = {reason: lost // 3 for reason in reasons[1:]}
+        parts = dict.fromkeys(reasons[1:], lost // 3)
         first = {reasons[0]: lost - sum(parts.values())} if reasons else {}
         return StepReport(name=name, taken=taken, passed=passed, rejected=first | parts)
 
@@ -132,12 +135,14 @@ def _duplicates(exact: int, fuzzy: int) -> DuplicateReport:
         level="file",
         profile="near",
         threshold=profile.threshold,
+        verify=None,
         curve=[(s / 100, profile.chance(s / 100)) for s in range(50, 101)],
         exact=exact,
         fuzzy=fuzzy,
         candidates=fuzzy * 3,
         clusters=fuzzy // 3,
         largest_cluster=10_412,
+        spared=0,
         jaccard=[0] * 13
         + [fuzzy // 70, fuzzy // 40, fuzzy // 20, fuzzy // 9, fuzzy // 6, fuzzy // 4, fuzzy // 3],
         cluster_sizes={
@@ -149,7 +154,7 @@ def _duplicates(exact: int, fuzzy: int) -> DuplicateReport:
             "300": 9,
             "10412": 1,
         },
-        giant_buckets=2,
+        largest_bucket=2,
         no_shingles=341,
     )
 
@@ -220,9 +225,11 @@ def make_empty() -> BuildReport:
         candidates=0,
         clusters=0,
         largest_cluster=0,
+        spared=0,
+        verify=None,
         jaccard=[0] * 20,
         cluster_sizes={},
-        giant_buckets=0,
+        largest_bucket=0,
         no_shingles=0,
     )
     return BuildReport(
