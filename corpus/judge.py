@@ -12,9 +12,8 @@ from corpus.signals.base import Measured, measure
 from corpus.signals.registry import Mode, signals_for
 from corpus.signals.repaired import Repaired
 from corpus.signals.source import Source
-from corpus.text.words import simplified, words_of_lines
 
-__all__ = ["NOT_JUDGED", "Judgement", "Mode", "judge", "warm_up"]
+__all__ = ["NOT_JUDGED", "Judgement", "Mode", "judge"]
 
 NOT_JUDGED = ("excluded", "unknown")
 
@@ -64,15 +63,3 @@ def judge(
     if repairs:
         verdict = settle(verdict, text.encode("utf-8", "surrogatepass"))
     return Judgement(natural_language=natural, measured=measured, verdict=verdict)
-
-
-def warm_up() -> None:
-    """Load parsers, dictionaries of Chinese and Japanese, and compiled loops, so that no file pays for them.
-
-    For the start of a worker: about three seconds, once for each process.
-    """
-    for natural, text in (("zh", "中文分词\n"), ("ja", "形態素解析\n"), ("en", "word 'a' + \"b\"\n")):
-        words_of_lines([simplified(text) if natural == "zh" else text], natural)
-    for language in ("python", "javascript", "html", "c"):
-        judge("x = 'a'  // b\n", filename="x", size_bytes=1, detected=Detected(language, "code"))
-    judge("A word.\n", filename="x", size_bytes=1, detected=Detected("text", "text"))

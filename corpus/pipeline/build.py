@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -26,7 +24,7 @@ from corpus.pipeline import duplicates, outputs, sample
 from corpus.pipeline.database import open_database
 from corpus.pipeline.executors import Executor
 from corpus.pipeline.gather import build_report, total
-from corpus.pipeline.local import IDLE_BYTES, PARENT_BYTES, LocalExecutor
+from corpus.pipeline.machine import Machine
 from corpus.pipeline.phases import Phases, numbered
 from corpus.pipeline.settings import BuildSettings
 from corpus.pipeline.stats import Stats
@@ -42,34 +40,6 @@ VOLATILE = frozenset({"out", "executor", "workers", "memory", "resume", "config"
 """Settings of the command that change how a build goes but not what comes out."""
 
 _OUTPUT_BYTES = 256 << 20
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Machine:
-    """What a build may use of the machine; none of it changes the result.
-
-    Attributes:
-        executor: Where the tasks run.
-        workers: Tasks side by side, for ``local``.
-        memory_bytes: Most memory of all processes.
-    """
-
-    executor: Literal["local", "ray"] = "local"
-    workers: int = 1
-    memory_bytes: int = 4 << 30
-
-    @property
-    def database_mb(self) -> int:
-        """Memory of the database in MiB: what idle workers and this process leave."""
-        return max(64, (self.memory_bytes - PARENT_BYTES - self.workers * IDLE_BYTES) >> 20)
-
-    def open(self) -> AbstractContextManager[Executor]:
-        """Open what does the tasks."""
-        if self.executor == "ray":
-            from corpus.pipeline.cluster import RayExecutor
-
-            return RayExecutor()
-        return LocalExecutor(self.workers)
 
 
 def build(

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpus.dedup.exact import find_copies_in
-from corpus.dedup.keys import write_keys, write_table
+from corpus.dedup.keys import check_ids, write_keys, write_table
 from corpus.dedup.near import find_near_in
 from corpus.pipeline.database import open_database, quoted
 from corpus.pipeline.phases import Phases
@@ -32,7 +32,7 @@ from opencoder.log import logger
 from opencoder.store import read_json, write_json
 
 if TYPE_CHECKING:
-    from corpus.pipeline.build import Machine
+    from corpus.pipeline.machine import Machine
 
 _CURVE = [step / 100 for step in range(50, 101)]
 _CLASSES = 20
@@ -142,6 +142,7 @@ class _Search:
                 times=table.column("commit_time").to_pylist(),
                 ids=table.column("id").to_pylist(),
             )
+        check_ids(self.keys, folder=self.work.folder / "ids", **self.options)
         find_copies_in(self.keys, self.work.copies, folder=self.work.folder / "exact", **self.options)
 
     def _find_near(self) -> None:

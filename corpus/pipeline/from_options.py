@@ -8,8 +8,8 @@ from pathlib import Path
 
 from corpus.dedup.profiles import choose_profile
 from corpus.options import BuildOptions
-from corpus.pipeline.build import Machine
 from corpus.pipeline.local import PARENT_BYTES, WORKER_BYTES, workers_for
+from corpus.pipeline.machine import Machine
 from corpus.pipeline.settings import BuildSettings, chosen_languages, parse_bytes, parse_caps
 from opencoder.errors import UserError
 

@@ -116,7 +116,9 @@ def _rows(batch: Any, layout: Layout, max_bytes: int) -> Iterator[tuple[dict[str
     contents = {name: _binary(batch.column(name)) for name in names}
     texts = {name for name in names if not _is_binary(batch.schema.field(name).type)}
     others = _others(batch.select([name for name in batch.schema.names if name not in contents]), layout)
-    sizes = {name: pc.binary_length(column).to_pylist() for name, column in contents.items()}
+    sizes = {
+        name: pc.call_function("binary_length", [column]).to_pylist() for name, column in contents.items()
+    }
     for index, values in enumerate(others):
         held = next((name for name in names if sizes[name][index] is not None), None)
         size = 0 if held is None else sizes[held][index]

@@ -61,7 +61,7 @@ def split_by_lexer(text: str, lexer: Lexer) -> Parts:
 
 
 def _tokens(text: str, lexer: Lexer) -> Iterable[tuple[Any, str]]:
-    prepared = lexer._preprocess_lexer_input(text)
+    prepared = lexer._preprocess_lexer_input(text)  # pyright: ignore[reportAttributeAccessIssue]
     if driver := _driver_of(lexer):
         return driver.tokens(prepared)
     return ((kind, value) for _, kind, value in lexer.get_tokens_unprocessed(prepared))

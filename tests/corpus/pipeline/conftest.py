@@ -14,7 +14,7 @@ import pytest
 from tests.support.corpus_build import build
 
 STDLIB = Path(sysconfig.get_path("stdlib"))
-PACKAGES = ("json", "email", "asyncio", "importlib", "unittest", "concurrent", "xml", "logging", "http")
+PACKAGES = ("json", "asyncio", "importlib", "logging", "http")
 NEAR_LINE = "\n# one more remark\n"
 
 

@@ -111,7 +111,7 @@ def test_layouts(name: str, suffix: str, tmp_path: Path) -> None:
         path.write_text(json.dumps(row) + "\n")
     else:
         for key in ("committer_date", "revision_date", "visit_date"):
-            row = row | ({key: datetime.fromisoformat(row[key])} if key in row else {})
+            row = row | ({key: datetime.fromisoformat(str(row[key]))} if key in row else {})
         table = pa.Table.from_pylist([row])
         for index, field in enumerate(table.schema):
             if pa.types.is_timestamp(field.type):
