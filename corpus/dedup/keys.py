@@ -122,6 +122,8 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with reading_from(path), pq.ParquetFile(path) as file:
             yield file
+    except MemoryError:
+        raise  # an ArrowException too, but no fault of the file
     except (pa.ArrowException, KeyError) as error:
         raise DataError(f"no keys that can be read: {error}; make them anew", path=path) from error
 

@@ -42,7 +42,8 @@ class LocalExecutor:
     """Worker processes, replaced when they die.
 
     A worker that dies (killed for memory, a fault in a native library) takes the pool with it; its tasks are
-    then repeated one at a time, so that the one to blame is known, and no other is lost.
+    then repeated one at a time in a new one, so that the one to blame is known, and no other is lost. So are
+    those of a worker that gets no more memory.
 
     Args:
         slots: Worker processes.
@@ -68,7 +69,7 @@ class LocalExecutor:
                 task = running.pop(future)
                 try:
                     answer = future.result()
-                except BrokenProcessPool:
+                except (BrokenProcessPool, MemoryError):
                     lost.append(task)
                 else:
                     yield task, msgspec.msgpack.decode(answer, type=Done)
@@ -103,6 +104,8 @@ class LocalExecutor:
 
     def _open(self) -> ProcessPoolExecutor:
         if self._pool is None:
+            # Arrow's own allocator reserves a gigabyte at once, which would count against a worker's limit.
+            os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
             self._pool = ProcessPoolExecutor(
                 self.slots,
                 # A fork would copy this process with its threads and locks.

@@ -159,6 +159,8 @@ def read_rows(path: Path, *, columns: Sequence[str] | None = None) -> Iterator[d
         with reading_from(path), pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=_READ_ROWS, columns=columns, use_threads=False):
                 yield from batch.to_pylist()
+    except MemoryError:
+        raise  # an ArrowException too, but no fault of the file
     except pa.ArrowException as error:
         raise DataError(f"not whole Parquet: {error}; start over with --no-resume", path=path) from error
 
