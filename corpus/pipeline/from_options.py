@@ -12,6 +12,7 @@ from corpus.pipeline.local import PARENT_BYTES, WORKER_BYTES, workers_for
 from corpus.pipeline.machine import Machine
 from corpus.pipeline.settings import BuildSettings, chosen_languages, parse_bytes, parse_caps
 from opencoder.errors import UserError
+from opencoder.log import logger
 
 
 def settings_of(sources: Sequence[str], options: BuildOptions) -> BuildSettings:
@@ -61,10 +62,13 @@ def machine_of(options: BuildOptions) -> Machine:
     least = PARENT_BYTES + WORKER_BYTES
     if options.memory is not None and memory < least:
         raise UserError(f"--memory must be at least {-(-least // 10**6)}MB, not {options.memory}")
-    cpus = len(os.sched_getaffinity(0))
-    fit = workers_for(memory, cpus if options.workers is None else options.workers)
-    if options.workers is not None and options.workers < 1:
+    wanted = len(os.sched_getaffinity(0)) if options.workers is None else options.workers
+    if wanted < 1:
         raise UserError(f"--workers must be at least 1, not {options.workers}")
+    fit = workers_for(memory, wanted)
+    if fit < wanted and options.executor == "local":
+        needed = -(-(PARENT_BYTES + wanted * WORKER_BYTES) // 10**6)
+        logger.warning("memory for %d of %d workers; for all of them give --memory %dMB", fit, wanted, needed)
     return Machine(executor=options.executor, workers=fit, memory_bytes=memory)
 
 

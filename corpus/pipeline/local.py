@@ -21,9 +21,9 @@ from corpus.pipeline.task import Done, Task
 from opencoder.errors import InfraError
 from opencoder.log import logger
 
-WORKER_BYTES = 1536 << 20
+WORKER_BYTES = 1280 << 20
 """Memory that one worker may allocate. It bounds what a hostile file can make a parser ask for; the usual
-need is a third of it."""
+need is half of it."""
 IDLE_BYTES = 448 << 20
 """Memory of a worker that has nothing to do: libraries, dictionaries, compiled loops."""
 PARENT_BYTES = 768 << 20

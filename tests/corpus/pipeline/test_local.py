@@ -36,10 +36,10 @@ def hungry_always(data: bytes) -> bytes:
 
 
 def reads_and_fills(data: bytes) -> bytes:
-    """Read Parquet, then use two thirds of what a worker may have."""
+    """Read Parquet, then use half of what a worker may have."""
     task = msgspec.msgpack.decode(data, type=Task)
     pq.read_table(Path(task.out, "a.parquet"))
-    bytearray(WORKER_BYTES // 3 * 2)
+    bytearray(WORKER_BYTES // 2)
     return _done(task)
 
 
