@@ -29,7 +29,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from opencoder.errors import DataError, DependencyError, UserError
+from corpus.database import first_line, open_database
+from opencoder.errors import DataError
 from opencoder.files import atomic, reading_from
 
 if TYPE_CHECKING:
@@ -201,25 +202,11 @@ def database(files: Sequence[Path], *, folder: Path, memory_mb: int, threads: in
         DependencyError: The disk is full.
         DataError: A key file is broken.
     """
-    config: dict[str, Any] = {
-        "memory_limit": f"{memory_mb}MiB",
-        "temp_directory": str(folder / "spill"),
-        "threads": threads,
-        # Order comes from ORDER BY; keeping that of insertion costs memory.
-        "preserve_insertion_order": False,
-    }
     try:
-        with duckdb.connect(config=config) as connection:
+        with open_database(folder / "spill", memory_mb=memory_mb, threads=threads) as connection:
             yield Database(files, connection)
-    except duckdb.OutOfMemoryException as error:
-        raise UserError(f"{memory_mb} MiB are too little for the keys; raise --memory-mb") from error
     except duckdb.InvalidInputException as error:
-        raise DataError(f"keys cannot be read: {_first_line(error)}; make them anew") from error
-    except duckdb.IOException as error:
-        raise DependencyError(
-            f"keys cannot be written to disk: {_first_line(error)}",
-            repair=f"df -h {folder}  # free some space",
-        ) from error
+        raise DataError(f"keys cannot be read: {first_line(error)}; make them anew") from error
 
 
 def check_ids(files: Sequence[Path], *, folder: Path, memory_mb: int = 1024, threads: int = 1) -> None:
@@ -288,7 +275,3 @@ def rank_documents(
             "ORDER BY stars DESC NULLS LAST, commit_time DESC NULLS LAST, id",
             np.int64,
         )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -20,8 +20,8 @@ from typing import Any
 
 import msgspec
 
+from corpus.database import open_database
 from corpus.pipeline import duplicates, outputs, sample
-from corpus.pipeline.database import open_database
 from corpus.pipeline.executors import Executor
 from corpus.pipeline.gather import build_report, total
 from corpus.pipeline.machine import Machine

@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from corpus.database import open_database, quoted
 from corpus.dedup.exact import find_copies_in
 from corpus.dedup.keys import check_ids, write_keys, write_table
 from corpus.dedup.near import find_near_in
-from corpus.pipeline.database import open_database, quoted
 from corpus.pipeline.phases import Phases
 from corpus.pipeline.settings import BuildSettings
 from corpus.pipeline.stats import Stats

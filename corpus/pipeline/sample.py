@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corpus.pipeline.database import quoted
+from corpus.database import quoted
 from corpus.report.schema import Amount
 
 if TYPE_CHECKING:

@@ -112,7 +112,7 @@ def test_ranking_spills_too(keys: tuple[Path, list[int]], tmp_path: Path) -> Non
 
 
 def test_too_little_memory_is_one_line(keys: tuple[Path, list[int]], tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"raise --memory-mb"):
+    with pytest.raises(UserError, match=r"raise --memory "):
         find_copies_in(sorted(keys[0].glob("keys-*")), tmp_path / "out", folder=tmp_path, memory_mb=1)
 
 

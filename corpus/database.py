@@ -1,4 +1,4 @@
-"""The database of the steps that look at the whole corpus: bounded in memory, spilling to the work folder."""
+"""The database of all that looks at the whole corpus: bounded in memory, spilling to a folder."""
 
 from __future__ import annotations
 
@@ -37,12 +37,18 @@ def open_database(folder: Path, *, memory_mb: int, threads: int) -> Iterator[duc
             yield database
     except duckdb.OutOfMemoryException as error:
         raise UserError(
-            f"{memory_mb} MiB are too little for a step over all documents; raise --memory"
+            f"{memory_mb} MiB are too little for the keys of all documents; raise --memory (--memory-mb)"
         ) from error
     except duckdb.IOException as error:
         raise DependencyError(
-            f"the database cannot write: {error}", repair=f"df -h {folder}  # free some space"
+            f"keys cannot be written to disk: {first_line(error)}",
+            repair=f"df -h {folder}  # free some space",
         ) from error
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error says, without the advice that follows."""
+    return str(error).partition("\n")[0]
 
 
 def quoted(paths: list[Path]) -> str:
