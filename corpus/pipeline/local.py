@@ -17,6 +17,7 @@ from typing import Self
 import msgspec
 
 from corpus.pipeline.steps import run_task
+from corpus.pipeline.suspects import more_careful
 from corpus.pipeline.task import Done, Task
 from opencoder.errors import InfraError
 from opencoder.log import logger
@@ -30,6 +31,8 @@ PARENT_BYTES = 768 << 20
 """Memory of the process that leads, besides the database."""
 
 _TRIES = 3
+_FAULTS = {-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGILL, -signal.SIGFPE, -signal.SIGTRAP}
+"""How a process ends by its own doing: what a library does that gets no memory, or has run out of stack."""
 _TASKS_PER_PROCESS = 64
 
 
@@ -43,7 +46,8 @@ class LocalExecutor:
 
     A worker that dies (killed for memory, a fault in a native library) takes the pool with it; its tasks are
     then repeated one at a time in a new one, so that the one to blame is known, and no other is lost. So are
-    those of a worker that gets no more memory.
+    those of a worker that gets no more memory. A document over which workers end again and again is left out
+    (``suspects``).
 
     Args:
         slots: Worker processes.
@@ -64,33 +68,39 @@ class LocalExecutor:
                 task = suspects.popleft() if suspects else waiting.popleft()
                 running[self._submit(task)] = task
             done, _ = wait(running, return_when=FIRST_COMPLETED)
-            lost = []
+            lost, own_limit = [], False
             for future in done:
                 task = running.pop(future)
                 try:
                     answer = future.result()
-                except (BrokenProcessPool, MemoryError):
+                except (BrokenProcessPool, MemoryError) as error:
                     lost.append(task)
+                    own_limit |= isinstance(error, MemoryError)
                 else:
                     yield task, msgspec.msgpack.decode(answer, type=Done)
             if lost:
                 lost += running.values()
                 running.clear()
-                self._blame(lost, died)
-                suspects.extend(sorted(lost, key=lambda task: task.key))
+                suspects.extend(self._again(lost, died, own_limit))
 
-    def _blame(self, lost: list[Task], died: dict[str, int]) -> None:
-        self._close()
+    def _again(self, lost: list[Task], died: dict[str, int], own_limit: bool) -> list[Task]:
+        """Return tasks as they are to be repeated after a worker ended; by its own doing, if at its limit."""
+        own_limit |= bool(_FAULTS.intersection(self._close()))
         logger.warning("a worker died; %d tasks are repeated one by one", len(lost))
         if len(lost) > 1:
-            return
+            return sorted(lost, key=lambda task: task.key)
         [task] = lost
-        died[task.key] = died.get(task.key, 0) + 1
-        if died[task.key] >= _TRIES:
+        again = more_careful(task) if own_limit else task
+        # Who kills from outside, as the kernel does when the machine has no memory left, blames no document.
+        died[task.key] = died.get(task.key, 0) + (not own_limit)
+        if again is None or died[task.key] >= _TRIES:
             raise InfraError(
                 f"a worker died {_TRIES} times over {task.key}, perhaps for want of memory; "
                 "raise --memory, or lower --shard-bytes; what is finished is kept"
             )
+        if len(again.skip) > len(task.skip):
+            logger.warning("document %d of %s ends workers; it is rejected", again.skip[-1], task.key)
+        return [again]
 
     def _submit(self, task: Task) -> Future[bytes]:
         data = msgspec.msgpack.encode(task)
@@ -116,7 +126,9 @@ class LocalExecutor:
             )
         return self._pool
 
-    def _close(self) -> None:
+    def _close(self) -> list[int]:
+        """End all workers and return their exit codes."""
+        codes: list[int] = []
         if self._pool is not None:
             pool, self._pool = self._pool, None
             # Not in the library's hands: it would wait for a task that goes on for minutes.
@@ -126,6 +138,8 @@ class LocalExecutor:
                 process.terminate()
             for process in processes:
                 process.join()
+                codes.append(process.exitcode or 0)
+        return codes
 
     def __enter__(self) -> Self:
         return self

@@ -21,6 +21,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         shards: Shards to take together.
         partitions: Number of partitions that all shingles are cut into.
         num_bytes: Work to do, for the progress.
+        careful: Note which document is looked at, as a worker ended over one (``suspects``).
+        skip: Numbers of the documents that workers ended over.
     """
 
     step: str
@@ -32,6 +34,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     shards: tuple[str, ...] = ()
     partitions: int = 1
     num_bytes: int = 0
+    careful: bool = False
+    skip: tuple[int, ...] = ()
 
     @property
     def key(self) -> str:

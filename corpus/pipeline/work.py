@@ -9,7 +9,7 @@ from opencoder.files import make_folder
 FOLDER = "work"
 _FOLDERS = (
     *("shards", "read", "read-rejects", "keys", "bands", "shingles", "similar", "refined", "refined-rejects"),
-    *("exact", "near", "spill"),
+    *("exact", "near", "spill", "suspects"),
 )
 
 
@@ -57,6 +57,10 @@ class Work:
     def sampled_out(self) -> Path:
         """Which documents are more than their language's cap."""
         return self.folder / "sampled.parquet"
+
+    def suspect(self, key: str) -> Path:
+        """Number of the document that a careful task has begun with."""
+        return self.path("suspects", key.replace("/", "-"))
 
     def shard(self, name: str) -> Path:
         """The piece of input ``name``."""

@@ -28,6 +28,10 @@ def measure(source: Source, signals: Signals, *, isolate: bool) -> Measured:
         signals: Functions by name.
         isolate: A failing signal is null, and the next is computed. Otherwise it is null as well, but the
             rest of its group, for all programs or for one language, is missing, as in the original rules.
+
+    Raises:
+        DependencyError: A package is missing.
+        MemoryError: There is no more memory. A null here would make the outcome depend on the machine.
     """
     values: dict[str, Value] = {}
     errors: dict[str, str] = {}
@@ -37,8 +41,8 @@ def measure(source: Source, signals: Signals, *, isolate: bool) -> Measured:
             continue
         try:
             values[name] = function(source)
-        except DependencyError:
-            raise
+        except (DependencyError, MemoryError):
+            raise  # says something of the machine, not of the file
         except Exception as error:  # noqa: BLE001 - whatever a parser of foreign text raises is its signal's error
             errors[name] = f"{type(error).__name__}: {error}"
             values[name] = None

@@ -203,6 +203,8 @@ class Source:
             warnings.simplefilter("ignore")  # a page that looks like a file name or like XML is still a page
             try:
                 page = BeautifulSoup(self.text, "html.parser")
+            except MemoryError:
+                raise
             except Exception:  # noqa: BLE001 - whatever the parser raises, the page does not parse
                 return None
         return page.get_text()

@@ -12,6 +12,7 @@ from corpus.natural import natural_language
 from corpus.pipeline.rejects import document_row, filtered_row
 from corpus.pipeline.settings import BuildSettings
 from corpus.pipeline.stats import Stats, count
+from corpus.pipeline.suspects import note
 from corpus.pipeline.tables import REFINED, REJECTS, TableWriter, read_range, read_rows
 from corpus.pipeline.task import Done, Part, Task
 from corpus.pipeline.work import Work
@@ -30,8 +31,13 @@ def run(task: Task, settings: BuildSettings, work: Work) -> Done:
         TableWriter(work.refined_rejects(task.name), REJECTS) as rejects,
     ):
         for number, document in enumerate(read_rows(work.read(task.name)), task.offset):
+            note(task, work, number)
             duplicate = duplicates.get(number)
-            rejected = refine.duplicate(document, duplicate) or refine.transform_and_filter(document)
+            rejected = refine.duplicate(document, duplicate)
+            if rejected is None and number in task.skip:
+                rejected = refine.crashed(document)
+            elif rejected is None:
+                rejected = refine.transform_and_filter(document)
             if rejected is not None:
                 rejects.add(rejected)
             else:
@@ -80,6 +86,17 @@ class _Refine:
         document.setdefault("natural_language", natural_language(text))
         stats.accept(*facts, size, document["natural_language"])
         return None
+
+    def crashed(self, document: dict[str, Any]) -> Any:
+        """Return the reject of a document that ended the worker which looked at it."""
+        size, facts = document["size_bytes"], (document["language"], document["doc_type"])
+        self.stats["transform"].take(size)
+        self.stats["transform"].accept(*facts, size)
+        self.stats["filter"].take(size)
+        self.stats["filter"].reject("crash")
+        return document_row(
+            document, "filter", "crash", detail="a worker ran out of its memory over it, twice"
+        )
 
     def _judge(self, document: dict[str, Any], text: str, size: int) -> tuple[Hit, ...]:
         judged = judge(

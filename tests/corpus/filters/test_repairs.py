@@ -33,6 +33,14 @@ def test_a_signal_that_fails_is_null_and_the_others_are_computed() -> None:
     assert measured.values.keys() == signals.keys()
 
 
+def test_want_of_memory_is_no_property_of_the_file() -> None:
+    def hungry(_: object) -> float:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        measure(Repaired("x\n", filename="x", size_bytes=2, language="none"), {"first": hungry}, isolate=True)
+
+
 def test_the_rule_of_a_failed_signal_drops_and_that_of_a_null_one_does_not() -> None:
     rules = (Rule(signal="failed", above=0.5), Rule(signal="empty", above=0.5))
     verdict = apply(rules, {"failed": None, "empty": None}, failed={"failed": "why"})
