@@ -58,7 +58,10 @@ _QUOTED = re.compile(
     )""",
     re.VERBOSE,
 )
-_UNQUOTED = re.compile(r"[0-9]?[ \t]{0,4}[=:][ \t]{0,4}(?P<value>[^\s\"'`#;,]{4,512})[ \t]*(?=[\r\n#;]|\Z)")
+# A # begins a comment behind a blank only.
+_UNQUOTED = re.compile(
+    r"[0-9]?[ \t]{0,4}[=:][ \t]{0,4}(?P<value>[^\s\"'`#;,][^\s\"'`;,]{3,511})[ \t]*(?=[\r\n#;]|\Z)"
+)
 _LINE_START = re.compile(
     r"\s*(?:export\s+|env\s+|arg\s+|set\s+|-\s+|local\s+|readonly\s+)?[\w.-]*\Z", re.IGNORECASE
 )

@@ -29,7 +29,7 @@ _STAND_INS = frozenset("1.2.3.4 4.3.2.1 5.6.7.8 1.1.1.1 2.2.2.2 3.3.3.3 4.4.4.4 
 _VERSION = re.compile(
     r"versi|upgrad|updat|\bv8\b|\bver\b|releas|[=<>~^]=\s*$|\brev|build\s*[:=#]?\s*$|assembly|section|chapter|§|oid\b|objectid"
 )
-_HOST = re.compile(r"\bips?\b|_ip|ip_|ipv4|addr|host|server|://|\bping\b|\bssh|gateway|dns|peer|subnet|proxy")
+_HOST = re.compile(r"\bips?\b|_ip|ip_|ipv4|addr|host|server|://|\bping\b|\bssh|gateway|dns|peer|subnet|proxy|allow|deny")
 _PORT = re.compile(r":[0-9]|/[0-9]{2}\b")
 _SMALL, _SMALL_HEAD = 40, 20
 """Numbers all below the one, or two below the other in front, are a version or a section, if no host is near.

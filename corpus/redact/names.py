@@ -145,7 +145,8 @@ def _length_of_name(run: str, least: int) -> int:
     count = end = 0
     for word in words:
         bare = word.group().rstrip(".,'’-")
-        if not bare or bare.lower() in _STOPS:
+        initial = bare == "A" and (count or word.group() == "A.")
+        if not bare or (bare.lower() in _STOPS and not initial):
             if bare.lower() in {"and", "on", "at", "in", "for", "from", "by", "with", "e", "y"} and count:
                 break
             return 0

@@ -13,7 +13,10 @@ from corpus.redact.assigned import Literal
 from corpus.redact.base import Source, Span, find_all
 from corpus.redact.entropy import looks_fake, mixed
 
-_URL = re.compile(r"://(?P<user>[^\s/:@\"'<>]{0,64}):(?P<value>[^\s/@,\"'<>]{1,256})@(?P<host>[\w.\[-])")
+# An @ within the password should be escaped, and often is not.
+_URL = re.compile(
+    r"://(?P<user>[^\s/:@\"'<>]{0,64}):(?P<value>[^\s/@,\"'<>]{1,256}(?:@[^\s/@,\"'<>?&=:]{1,64})?)@(?P<host>[\w.\[-])"
+)
 _CODE = re.compile(r"[${}`\\|]|^-|%[(sd@vq]|%\w+%|^[<(\[*]|^&|\)$|[,;]$|^--|->|::|\(\)")
 _PATH = re.compile(
     r"^(?:\.{0,2}/|~/?|[a-z]:\\|[a-z][a-z+]*://)|\.(?:txt|json|ya?ml|key|pem|php|html?|py|js|ts|conf)$", re.I
