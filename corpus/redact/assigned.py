@@ -120,7 +120,7 @@ def _literal(source: Source, lead: str, word: re.Match[str]) -> Literal | None:
 def _is_given(source: Source, match: re.Match[str], name: str, start: int) -> bool:
     """Whether a comma or a parenthesis between name and value is that of a setter."""
     text = source.text
-    between = text[match.end("close") : match.start("quote")].strip().rstrip("bruLBRU@").strip()
+    between = text[match.end("close") : match.start("quote")].lstrip("])").strip().rstrip("bruLBRU@").strip()
     if between.startswith(","):
         return bool(match["close"]) and bool(_SETS.search(text[max(0, start - 40) : start].rstrip("\"'\\")))
     if between.endswith("("):

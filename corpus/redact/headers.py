@@ -19,7 +19,7 @@ _LONGEST = 1000
 """Characters of a line that are looked at; no licence has longer ones that say nothing before."""
 _WORDY = re.compile(r"[^\W_]|©")
 _BLANKS = re.compile(r"[\r\n]*")
-_EDGES = " \t\r\n*#/-=;%!|~+_"
+_EDGES = " \t\r\n*#/-=;%!|~+_'"
 _GOES_ON = re.compile(r"(?:,|\band|\bby|\bthe|\bof|\bor|&|-)$", re.IGNORECASE)
 _FIELD = re.compile(r"[@:\\]?\w[\w -]{0,24}\s?:\s|@\w+ ")
 _MORE = re.compile(r"[a-z]|\d{4}\b|all rights|(?:and|or)\b|<\S+@|[\w.+-]+@\S+$")
@@ -99,7 +99,7 @@ def _without_licence(comment: _Comment) -> str | None:
     kept = list(_rebuild(comment, dropped))
     if max(dropped) > left[-1]:
         behind = len(kept) - bool(block.closer)
-        while behind and not kept[behind - 1].strip(_EDGES):
+        while behind and kept[behind - 1].strip(_EDGES).lower() in {"", block.marker}:
             behind -= 1
             del kept[behind]
     return "".join(kept)
@@ -116,7 +116,9 @@ def _body(line: str, block: Block, index: int, total: int) -> str:
             body = body[len(block.opener) :] if body.startswith(block.opener) else body
         if index == total - 1:
             body = body.removesuffix(block.closer.strip())
-    body = body.strip(_EDGES) if not body.startswith(("!", "+build")) else body
+    # What #!/bin/sh and --!strict leave is read by tools; that of //! and /*! is text.
+    if not body.startswith(("!", "+build") if block.marker in {"#", "--"} else "+build"):
+        body = body.strip(_EDGES)
     return body[:_LONGEST] if _WORDY.search(body) else ""
 
 

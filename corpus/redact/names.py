@@ -53,8 +53,8 @@ _STOPS = frozenset(
 _NOT_USERS = frozenset(
     """later perf performance security docs doc test tests bug cleanup refactor windows linux mac macos msg
     message text string optional required all none everyone anyone unknown someone name username user
-    yourname me you ldap issue feature api ui ux css html js python cpp java low high medium
-    low-priority high-priority optimization optimize wip nobody ci arg args expr todo note release
+    yourname me you ldap issue feature api ui ux css html js python cpp java low high medium priority
+    developer developers dev team group const optimization optimize wip nobody ci arg args expr todo note release
     upstream future hack remove fix""".split()
 )
 
@@ -73,7 +73,8 @@ def find(source: Source) -> Iterator[Span]:
     if any(f"{mark}(" in source.text for mark in ("TODO", "FIXME", "XXX", "HACK")):
         for match in _TODO.finditer(source.text):
             name = match["name"]
-            if name.lower() not in _NOT_USERS and not name.isupper() and not re.search(r"[-.]\d", name):
+            topic = not _NOT_USERS.isdisjoint(re.split(r"[-_.]", name.lower()))
+            if not topic and not name.isupper() and not re.search(r"[-.]\d", name):
                 yield Span(match.start("name"), match.end("name"), "name")
 
 

@@ -75,6 +75,7 @@ _LINES: tuple[tuple[str, frozenset[str] | None], ...] = (
     ("dnl", None),
     ("@comment ", None),
     ("@c ", None),
+    ("@c\n", None),
     ("@rem ", None),
     ("rem ", None),
     ("rem\n", _BATCH),

@@ -21,7 +21,9 @@ URLSAFE = BASE62 + "-_"
 UPPER = string.ascii_uppercase + string.digits
 HEX = "0123456789abcdef"
 FIRST = "Anna Björn Chloé Dmitri Elena François Giulia Håkon İnci José Katarzyna Liam Mei Ngozi Olga Łukasz".split()
-LAST = "Andersson Brown Çelik Dvořák Eriksen Fischer García Hansen Ivanov Jensen Kowalski Nakamura Øster".split()
+LAST = (
+    "Andersson Brown Çelik Dvořák Eriksen Fischer García Hansen Ivanov Jensen Kowalski Nakamura Øster".split()
+)
 HOSTS = "gmail.com kernel.org t-online.de mail.ru uni-bonn.de qq.com corp.acme.co.uk sub.domain.io web.dev".split()
 WORDS = "river castle winter orange summer dragonfly copper thunder meadow silver harbour pepper".split()
 
@@ -61,7 +63,9 @@ def private_key(seed: Random) -> str:
     """Return a block of the usual look; what is in it is noise."""
     label = seed.choice(("RSA ", "EC ", "", "OPENSSH ", "ENCRYPTED ", "DSA ")) + "PRIVATE KEY"
     lines = [text_of(seed, BASE62 + "+/", 64) for _ in range(seed.randrange(3, 25))]
-    return "\n".join([f"-----BEGIN {label}-----", *lines, text_of(seed, BASE62, 22) + "==", f"-----END {label}-----"])
+    return "\n".join(
+        [f"-----BEGIN {label}-----", *lines, text_of(seed, BASE62, 22) + "==", f"-----END {label}-----"]
+    )
 
 
 KEYS: dict[str, Maker] = {
@@ -99,14 +103,16 @@ KEYS: dict[str, Maker] = {
 
 def email(seed: Random) -> str:
     first, last = (seed.choice(WORDS) for _ in range(2))
-    local = seed.choice((f"{first}.{last}", f"{first}{seed.randrange(99)}", f"{first[0]}_{last}", f"{first}+{last}"))
+    local = seed.choice(
+        (f"{first}.{last}", f"{first}{seed.randrange(99)}", f"{first[0]}_{last}", f"{first}+{last}")
+    )
     return f"{local}@{seed.choice(HOSTS)}"
 
 
 def ipv4(seed: Random) -> str:
     while True:
         address = ipaddress.IPv4Address(seed.getrandbits(32))
-        if address.is_global and not address.is_multicast and not str(address).endswith(".0.0"):
+        if address.is_global and not address.is_multicast and not str(address).endswith(".0"):
             return str(address)
 
 

@@ -143,7 +143,9 @@ def test_keys_of_providers_are_found(name: str) -> None:
         ("name", made.nickname, NICKNAME_PLACES, 0.97),
     ],
 )
-def test_personal_data_is_found(kind: str, maker: made.Maker, places: tuple[Place, ...], least: float) -> None:
+def test_personal_data_is_found(
+    kind: str, maker: made.Maker, places: tuple[Place, ...], least: float
+) -> None:
     seed, found = Random(kind), Counter[str]()
     for _ in range(ROUNDS):
         found += planted(seed, maker, places, kind)
