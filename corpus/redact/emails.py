@@ -84,7 +84,10 @@ def _is_remote(source: Source, start: int, end: int) -> bool:
     if "://" in before[before.rfind(" ") + 1 :] and text[start - 1 : start] == ":":
         return True
     # Outside of strings and comments, @ multiplies.
-    return source.language == "python" and after[:1] in {")", " ", "\n"} and bool(_PRODUCT.search(before))
+    return (
+        source.language == "python" and after[:1] in {")", " ", "\n", ","} and bool(_PRODUCT.search(before))
+    )
 
 
-_PRODUCT = re.compile(r"""^[^"'#]*[=(]\s*$""")
+# Prose has a blank before a parenthesis, a call has none.
+_PRODUCT = re.compile(r"""^[^"'#]*(?:=\s*\(*|[\w\])]\(+)\s*$""")

@@ -54,6 +54,7 @@ PASSWORD_PLACES = (
 )
 EMAIL_PLACES = (
     Place("Python", "a.py", '"""A module."""\n\n# Ask {} about it.\nx = 1\n'),
+    Place("Python", "a.py", 'def f():\n    """Do it.\n\n    Written by us ({}).\n    """\n'),
     Place("C", "a.c", "/* Bugs to <{}> please. */\nint x;\n"),
     Place("JavaScript", "a.js", "send({{ to: '{}', subject: 's' }});\n"),
     Place("HTML", "a.html", '<p><a href="mailto:{}">write</a></p>\n'),
