@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from corpus.redact.licences import HINTS, KEEP, LICENCE, NOTICE, WEAK, WEAK_WORDS, WORDS
 from corpus.redact.styles import Block, leading_blocks
 
-_PASSES = 4
+_PASSES = 6
+_MOST = 200
+"""Comments that are looked at; a file with more of them on top has other things to say."""
 _LONGEST = 1000
 """Characters of a line that are looked at; no licence has longer ones that say nothing before."""
 _WORDY = re.compile(r"[^\W_]|©")
@@ -39,6 +41,8 @@ def strip_headers(text: str, *, language: str, filename: str) -> tuple[str, int]
         if not count or not shorter.strip("\ufeff \t\r\n\f\v"):
             break
         stripped, total = shorter, total + count
+    else:
+        return text, 0  # no header, and not done with the next call either
     return (stripped, total) if stripped.strip() else (text, 0)
 
 
@@ -52,7 +56,8 @@ class _Comment(NamedTuple):
 
 
 def _pass(text: str, language: str, filename: str) -> tuple[str, int]:
-    comments = [_read(text, block) for block in leading_blocks(text, language=language, filename=filename)]
+    blocks = islice(leading_blocks(text, language=language, filename=filename), _MOST)
+    comments = [_read(text, block) for block in blocks]
     # A licence may be parted into several comments, of which some are one only beside the others.
     if not any(comment.strong for comment in comments):
         return text, 0
@@ -127,8 +132,9 @@ def _weak(bodies: list[str], strong: set[int]) -> set[int]:
     found: set[int] = set()
     for paragraph in _paragraphs(bodies):
         inside = strong.intersection(paragraph)
-        before = [index for index in paragraph if not inside or index < min(inside)]
-        after = [index for index in paragraph if inside and index > max(inside)]
+        first, last = (min(inside), max(inside)) if inside else (len(bodies), len(bodies))
+        before = [index for index in paragraph if index < first]
+        after = [index for index in paragraph if index > last]
         for part in (before, after):
             if part and WEAK.match(" ".join(bodies[index] for index in part)):
                 found.update(part)

@@ -140,7 +140,10 @@ def find(source: Source, literals: Iterable[Literal]) -> Iterator[Span]:
 
 
 def _of_format(text: str, form: _Format) -> Iterator[Span]:
+    done = 0
     for at in find_all(text, form.anchor):
+        if at < done:
+            continue
         start = at
         if form.anchor == _TELEGRAM:  # the number of the bot stands before
             number = text[max(0, at - 11) : at]
@@ -150,7 +153,10 @@ def _of_format(text: str, form: _Format) -> Iterator[Span]:
         elif at and (text[at - 1].isalnum() or text[at - 1] in "_+"):
             continue  # the middle of a longer text, such as an image in base64
         match = form.pattern.match(text, at)
-        if match is not None and form.holds(match):
+        if match is None:
+            continue
+        done = match.end()
+        if form.holds(match):
             yield Span(
                 match.start("value") if "value" in form.pattern.groupindex else start, match.end(), "key"
             )
