@@ -20,6 +20,7 @@ from corpus.redact.headers import strip_headers
 _MARKUP = frozenset(
     {"xml", "svg", "xslt", "xsd", "maven pom", "xml property list", "collada", "wsdl", "ant build system"}
 )
+_ROUNDS = 4
 # Which finder wins where two overlap: a password in a URL is no part of an address.
 _SECRETS = {"key", "password"}
 _RANK = {"key": 0, "password": 1, "email": 2, "ip_address": 3, "name": 4}
@@ -49,19 +50,19 @@ def redact(text: str, *, language: str, filename: str) -> Redacted:
         language: Name of its language as in the table of languages, or an empty text.
         filename: Its name or path; the ending tells where values stand without quotes.
     """
-    text, num_headers = strip_headers(text, language=language, filename=filename)
-    source = Source.of(text, language=language, filename=filename)
-    spans = without_overlaps(_find(source))
-    markup = source.language in _MARKUP or text.startswith("<?xml")
-    counts = Counter(span.kind for span in spans)
-    broken = any("\n" in text[span.start : span.end] for span in spans)
-    text = replace(text, spans, markup=markup)
-    if broken:  # what stood on several lines may have parted a comment from the head
-        text, more = strip_headers(text, language=language, filename=filename)
-        num_headers += more
-    if num_headers:
-        counts["copyright_header"] = num_headers
-    return Redacted(text=text, counts=dict(sorted(counts.items())))
+    counts: Counter[str] = Counter()
+    for _ in range(_ROUNDS):
+        text, num_headers = strip_headers(text, language=language, filename=filename)
+        source = Source.of(text, language=language, filename=filename)
+        spans = without_overlaps(_find(source))
+        markup = source.language in _MARKUP or text.startswith("<?xml")
+        text = replace(text, spans, markup=markup)
+        counts["copyright_header"] += num_headers
+        counts.update(span.kind for span in spans)
+        # A placeholder may part what was one before, or bring a comment to the head of the text.
+        if not spans:
+            break
+    return Redacted(text=text, counts=dict(sorted((+counts).items())))
 
 
 def _find(source: Source) -> list[Span]:
