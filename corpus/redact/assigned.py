@@ -66,7 +66,7 @@ _LINE_START = re.compile(
     r"\s*(?:export\s+|env\s+|arg\s+|set\s+|-\s+|local\s+|readonly\s+)?[\w.-]*\Z", re.IGNORECASE
 )
 _OPTION = re.compile(r"[= ][\"']?(?P<value>[^\s\"'`<>|&;)(\]]{4,512})")
-_CONNECTION = re.compile(r"=(?P<value>[^\s;\"'<>&=]{4,128})(?=[;\"'])")
+_CONNECTION = re.compile(r"=(?P<value>[^\s;\"'<>&=][^\s;\"'<>&]{3,127})(?=[;\"'])")
 _SERVER = re.compile(
     r"(?:server|data source|host|user id|uid|database|dsn|initial catalog|user)\s?=[^;\"']*;", re.I
 )

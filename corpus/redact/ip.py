@@ -1,9 +1,9 @@
 """Public IP addresses.
 
 Addresses that name no one's machine stay: private, loopback, link-local, documentation, multicast and
-reserved ranges (RFC 6890), networks (``.0`` and ``::`` at the end), stand-ins such as 1.2.3.4, and the
-well-known public resolvers (BigCode leaves these as well). Four numbers are also a version, an identifier of ASN.1, a section or a path
-of an SVG.
+reserved ranges (RFC 6890), networks (``.0`` and ``::`` at the end), stand-ins such as 1.2.3.4, and the well-
+known public resolvers (BigCode leaves these as well). Four numbers are also a version, an identifier of
+ASN.1, a section or a path of an SVG.
 """
 
 from __future__ import annotations

@@ -54,8 +54,8 @@ _NOT_USERS = frozenset(
     """later perf performance security docs doc test tests bug cleanup refactor windows linux mac macos msg
     message text string optional required all none everyone anyone unknown someone name username user
     yourname me you ldap issue feature api ui ux css html js python cpp java low high medium priority
-    developer developers dev team group const optimization optimize wip nobody ci arg args expr todo note release
-    upstream future hack remove fix""".split()
+    developer developers dev team group const optimization optimize wip nobody ci arg args expr todo note
+    release upstream future hack remove fix""".split()
 )
 
 

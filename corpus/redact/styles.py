@@ -98,7 +98,8 @@ _LINES: tuple[tuple[str, frozenset[str] | None], ...] = (
 _PASSED = re.compile(
     r"#!|<\?(?:php|xml|hh)?\b|<!doctype\b|['\"]use (?:strict|client|server|asm)['\"]|@charset\b|@echo off"
     r"|\\input\s+texinfo"
-    r"|---\s*$|%YAML|#pragma once|<\?=|\{?\s*-\*-|#lang\b|#(?:ifndef|define)\s+\w+$|@setlocal|setlocal\b|%%\*\*",
+    r"|---\s*$|%YAML|#pragma once|<\?=|\{?\s*-\*-|#lang\b|#(?:ifndef|define)\s+\w+$"
+    r"|@setlocal|setlocal\b|%%\*\*",
     re.IGNORECASE,
 )
 _NOT_HASH = re.compile(
@@ -190,9 +191,9 @@ def _lines_at(text: str, at: int, language: str, unclosed: set[str]) -> Block | 
         if not (_marker(line, language) == marker or (marker == ".." and end > at and _indented(text, end))):
             break
         bare = line.strip()
-        if end > at and bare[len(marker) : len(marker) + 1] in _BEHIND_MARKER:
-            if _block_at(text, end, bare, language, unclosed):
-                break
+        may_open = end > at and bare[len(marker) : len(marker) + 1] in _BEHIND_MARKER
+        if may_open and _block_at(text, end, bare, language, unclosed):
+            break
         end = eol
     return Block(at, end, "", "", marker) if end > at else None
 

@@ -70,7 +70,7 @@ STYLES = (
     Style("Common Lisp", "a.lisp", "", ";;;", "", "(defun add (a b) (+ a b))\n"),
     Style("Common Lisp", "a.lisp", "#|", "", "|#", "(defun add (a b) (+ a b))\n"),
     Style("Assembly", "a.asm", "", ";", "", "section .text\n  mov eax, 1\n"),
-    Style("TeX", "a.tex", "", "%%", "", "\\documentclass{article}\n\\begin{document}\nText.\n\\end{document}\n"),
+    Style("TeX", "a.tex", "", "%%", "", "\\documentclass{a}\n\\begin{document}\nText.\n\\end{document}\n"),
     Style("MATLAB", "a.m", "", "%", "", "function c = add(a, b)\n  c = a + b;\nend\n"),
     Style("MATLAB", "a.m", "%{", "", "%}", "function c = add(a, b)\n  c = a + b;\nend\n"),
     Style("M4", "a.m4", "", "dnl", "", "AC_INIT([a], [1])\n"),

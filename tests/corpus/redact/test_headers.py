@@ -18,8 +18,8 @@ SPLIT = {name: style for name, style in NAMED.items() if style.opener not in {'"
 
 
 def texts(seed: Random, style: Style, around: str) -> Iterator[tuple[str, str, str]]:
-    """Yield for each licence its name, a text that has it on top, and what is to become of that."""
-    for name in LICENCES:
+    """Yield for each licence, or some, its name, a text that has it on top, and what is to become of that."""
+    for name in LICENCES if around == "alone" else seed.sample(list(LICENCES), 5):
         lines, about = licence(seed, name), style.comment([ABOUT])
         gap = seed.choice(("", "\n", "\n\n"))
         match around:
@@ -59,5 +59,4 @@ def test_planted_headers_go(around: str) -> None:
             assert done.text.endswith(style.body), text
             assert around == "alone" or ABOUT in done.text, text
             found["right" if same and done.counts == {"copyright_header": 1} else f"{key}: {name}"] += 1
-    print(around, found["right"] / found.total(), found.total(), found.most_common(40))
     assert found["right"] >= 0.99 * found.total(), found.most_common(9)
