@@ -183,7 +183,18 @@ LOOKALIKES: dict[str, tuple[Callable[[Random], str], tuple[tuple[str, str, str],
     ),
     "no person": (
         lambda seed: seed.choice(
-            ("the team", "Acme Inc.", "hand", "default", "Google", "a user", "the compiler")
+            (
+                "the team",
+                "Acme Inc.",
+                "hand",
+                "default",
+                "Google",
+                "a user",
+                "the compiler",
+                "Kubernetes Engine",
+                "CMake. Specifying one",
+                "Firewall Manager",
+            )
         ),
         (
             ("C", "a.c", "/* Written by {}. */\n"),
@@ -192,7 +203,9 @@ LOOKALIKES: dict[str, tuple[Callable[[Random], str], tuple[tuple[str, str, str],
         ),
     ),
     "topic": (
-        lambda seed: seed.choice(("perf", "windows", "TODO", "const-hack", "docs", "v2-0", "later")),
+        lambda seed: seed.choice(
+            ("perf", "windows", "TODO", "const-hack", "strict_provenance_magic", "docs", "v2-0", "later")
+        ),
         (("C", "a.c", "// TODO({}): faster\n"), ("Rust", "a.rs", "// FIXME({}) this\n")),
     ),
 }

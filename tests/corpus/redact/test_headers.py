@@ -59,4 +59,4 @@ def test_planted_headers_go(around: str) -> None:
             assert done.text.endswith(style.body), text
             assert around == "alone" or ABOUT in done.text, text
             found["right" if same and done.counts == {"copyright_header": 1} else f"{key}: {name}"] += 1
-    assert found["right"] >= 0.99 * found.total(), found.most_common(9)
+    assert found["right"] >= 0.995 * found.total(), found.most_common(9)

@@ -17,7 +17,7 @@ BEGIN = f"-----BEGIN {'PRIVATE'} KEY-----\n"
 # A shape of this size took 8 s when one was quadratic, and takes less than .1 s.
 SIZE = 50_000
 # Shapes of each way of looking at a text, and those that once took quadratic time.
-LARGE_SIZE = 300_000
+LARGE_SIZE = 200_000
 LARGE = (
     "@",
     "a.",

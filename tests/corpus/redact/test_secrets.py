@@ -60,6 +60,7 @@ EMAIL_PLACES = (
     Place("HTML", "a.html", '<p><a href="mailto:{}">write</a></p>\n'),
     Place("SQL", "a.sql", "INSERT INTO users VALUES (1, '{}', 'x');\n"),
     Place("CSV", "a.csv", "1,{},x\n"),
+    Place("Perl", "a.pm", "=head1 AUTHOR\n\nMe E<lt>{}E<gt>.\n"),
     Place("YAML", "a.yml", "contact: {}\nother: 1\n"),
     Place("Rust", "a.rs", "//! Contact: ({})\nfn main() {{}}\n"),
     Place("Shell", "a.sh", "git config user.email {}\n"),
@@ -87,6 +88,7 @@ NAME_PLACES = (
     Place("TOML", "a.toml", 'authors = ["{}"]\nname = "a"\n'),
     Place("C", "a.c", "/*\n * A driver.\n * Author: {}\n */\nint x;\n"),
     Place("Python", "a.py", "# Written by {}, 2011\nx = 1\n"),
+    Place("Python", "a.py", "x = 1  # created by {}.  It is old.\n"),
     Place("Text", "a.txt", "Fix it\n\nSigned-off-by: {}\n"),
     Place("Vim Script", "a.vim", '" Maintainer: {}\nlet x = 1\n'),
     Place("TeX", "a.tex", "\\title{{T}}\n\\author{{{}}}\n\\begin{{document}}\n"),
@@ -130,18 +132,18 @@ def test_keys_of_providers_are_found(name: str) -> None:
         places = (Place("C#", "A.cs", 'var c = "AccountName=a;AccountKey={};EndpointSuffix=b";\n'),)
     for _ in range(ROUNDS):
         found += planted(seed, made.KEYS[name], places, "key")
-    assert share(found) >= 0.97, found.most_common(4)
+    assert share(found) >= 0.98, found.most_common(4)
 
 
 @pytest.mark.parametrize(
     ("kind", "maker", "places", "least"),
     [
-        ("password", made.password, PASSWORD_PLACES, 0.97),
+        ("password", made.password, PASSWORD_PLACES, 0.99),
         ("email", made.email, EMAIL_PLACES, 0.99),
-        ("ip_address", made.ipv4, V4_PLACES, 0.97),
+        ("ip_address", made.ipv4, V4_PLACES, 0.98),
         ("ip_address", made.ipv6, V6_PLACES, 0.99),
-        ("name", made.person, NAME_PLACES, 0.97),
-        ("name", made.nickname, NICKNAME_PLACES, 0.97),
+        ("name", made.person, NAME_PLACES, 0.99),
+        ("name", made.nickname, NICKNAME_PLACES, 0.99),
     ],
 )
 def test_personal_data_is_found(
