@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from random import Random
 
 import pytest
 
+from corpus.redact.base import Source
 from corpus.redact.redact import redact
 from tests.support import planted_secrets as made
 from tests.support.planted_headers import LICENCES, STYLES, Style, licence
@@ -116,6 +118,8 @@ def test_odd_texts_stay(text: str) -> None:
 
 
 def test_the_index_of_a_secret_is_not_moved_by_small_letters() -> None:
+    every = "".join(map(chr, range(sys.maxunicode + 1)))
+    assert len(Source.of(every, language="", filename="").low) == len(every)
     # In small letters İ is two characters.
     value = made.text_of(Random(5), made.BASE62, 12) + "7"
     done = redact(f'x = "{"İ" * 40}"\npassword = "{value}"\n', language="Python", filename="a.py")
