@@ -10,7 +10,7 @@ from corpus.redact.redact import redact
 from tests.support.lookalikes import LOOKALIKES
 from tests.support.planted_headers import STYLES, Style
 
-ROUNDS = 40
+ROUNDS = 25
 # These are all over real code, so not one may go.
 FREQUENT = set(LOOKALIKES) - {"version", "product"}
 

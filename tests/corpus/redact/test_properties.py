@@ -13,7 +13,7 @@ from corpus.redact.redact import redact
 from tests.support import planted_secrets as made
 from tests.support.planted_headers import LICENCES, STYLES, Style, licence
 
-TEXTS = 250
+TEXTS = 200
 MAKERS = (*made.KEYS.values(), made.email, made.ipv4, made.ipv6, made.password, made.person, made.nickname)
 FRAMES = (
     'password = "{}"', "password: {}", "api_key='{}'", "<token>{}</token>", "{}", "// {}", "Author: {}",

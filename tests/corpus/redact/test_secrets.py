@@ -12,7 +12,7 @@ from corpus.redact import keys
 from corpus.redact.redact import redact
 from tests.support import planted_secrets as made
 
-ROUNDS = 20
+ROUNDS = 15
 
 
 class Place(NamedTuple):

@@ -15,7 +15,7 @@ import pytest
 from corpus.redact.redact import Redacted, redact
 
 FILES = 300
-LARGEST = 25_000
+LARGEST = 12_000
 
 
 @cache
