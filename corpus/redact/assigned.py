@@ -58,12 +58,15 @@ _QUOTED = re.compile(
     )""",
     re.VERBOSE,
 )
-_UNQUOTED = re.compile(r"[0-9]?[ \t]{0,4}[=:][ \t]{0,4}(?P<value>[^\s\"'`#;,]{4,512})[ \t]*(?=[\r\n#;]|\Z)")
+# A # begins a comment behind a blank only.
+_UNQUOTED = re.compile(
+    r"[0-9]?[ \t]{0,4}[=:][ \t]{0,4}(?P<value>[^\s\"'`#;,][^\s\"'`;,]{3,511})[ \t]*(?=[\r\n#;]|\Z)"
+)
 _LINE_START = re.compile(
     r"\s*(?:export\s+|env\s+|arg\s+|set\s+|-\s+|local\s+|readonly\s+)?[\w.-]*\Z", re.IGNORECASE
 )
 _OPTION = re.compile(r"[= ][\"']?(?P<value>[^\s\"'`<>|&;)(\]]{4,512})")
-_CONNECTION = re.compile(r"=(?P<value>[^\s;\"'<>&=]{4,128})(?=[;\"'])")
+_CONNECTION = re.compile(r"=(?P<value>[^\s;\"'<>&=][^\s;\"'<>&]{3,127})(?=[;\"'])")
 _SERVER = re.compile(
     r"(?:server|data source|host|user id|uid|database|dsn|initial catalog|user)\s?=[^;\"']*;", re.I
 )
@@ -117,7 +120,7 @@ def _literal(source: Source, lead: str, word: re.Match[str]) -> Literal | None:
 def _is_given(source: Source, match: re.Match[str], name: str, start: int) -> bool:
     """Whether a comma or a parenthesis between name and value is that of a setter."""
     text = source.text
-    between = text[match.end("close") : match.start("quote")].strip().rstrip("bruLBRU@").strip()
+    between = text[match.end("close") : match.start("quote")].lstrip("])").strip().rstrip("bruLBRU@").strip()
     if between.startswith(","):
         return bool(match["close"]) and bool(_SETS.search(text[max(0, start - 40) : start].rstrip("\"'\\")))
     if between.endswith("("):

@@ -56,9 +56,8 @@ class Source:
     @classmethod
     def of(cls, text: str, *, language: str, filename: str) -> Source:
         """Make one; ``low`` keeps the length of ``text``, which ``str.lower`` does not always."""
-        low = text.lower()
-        if len(low) != len(text):
-            low = "".join(c if len(c.lower()) != 1 else c.lower() for c in text)
+        # The only letter that has two characters as a small one.
+        low = text.replace("\u0130", "i").lower()
         return cls(text, low, language.lower(), PurePosixPath(filename.replace("\\", "/")).name.lower())
 
     @property

@@ -14,7 +14,7 @@ from corpus.redact.base import Source, Span, find_all
 
 _LOCAL = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._%+-"
 _DOMAIN = re.compile(
-    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}([A-Za-z]{2,18})(?![A-Za-z0-9_-])"
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}([A-Za-z]{2,18}?)(?:(?=E<gt>)|(?![A-Za-z0-9_-]))"
 )
 # Longest local part and domain of RFC 5321.
 _MAX_LOCAL = 64
@@ -84,7 +84,10 @@ def _is_remote(source: Source, start: int, end: int) -> bool:
     if "://" in before[before.rfind(" ") + 1 :] and text[start - 1 : start] == ":":
         return True
     # Outside of strings and comments, @ multiplies.
-    return source.language == "python" and after[:1] in {")", " ", "\n"} and bool(_PRODUCT.search(before))
+    return (
+        source.language == "python" and after[:1] in {")", " ", "\n", ","} and bool(_PRODUCT.search(before))
+    )
 
 
-_PRODUCT = re.compile(r"""^[^"'#]*[=(]\s*$""")
+# Prose has a blank before a parenthesis, a call has none.
+_PRODUCT = re.compile(r"""^[^"'#]*(?:=\s*\(*|[\w\])]\(+)\s*$""")

@@ -11,8 +11,9 @@ _HEX = re.compile(r"[0-9a-fA-F]+")
 _UUID = re.compile(r"\{?[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\}?")
 _TOKEN = re.compile(r"[A-Za-z0-9+/=_.~-]+")
 _FAKE = re.compile(
-    r"your|example|change|placeholder|dummy|sample|replace|insert|redacted|masked|hidden|fixme|todo|xxx|\*\*\*|\.\.\."
-    r"|fake|enter|goes.?here|<|>|lorem|1234567890|abcdefgh|01234567|deadbeef|cafebabe|foobar|some.?secret|mock",
+    r"your|example|change|placeholder|dummy|sample|replace|insert|redacted|masked|hidden|fixme|todo|(?-i:xxx|XXX)|\*\*\*|\.\.\."
+    r"|fake|enter|goes.?here|<|>|lorem|1234567890|abcdefgh|01234567|deadbeef|cafebabe|foobar|some.?secret|mock"
+    r"|invalid|incorrect|wrong",
     re.IGNORECASE,
 )
 # Limits of detect-secrets (Yelp) for hexadecimal and base64 text are 3.0 and 4.5 bits; the second needs some

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from corpus.redact.licences import HINTS, KEEP, LICENCE, NOTICE, WEAK, WEAK_WORDS, WORDS
 from corpus.redact.styles import Block, leading_blocks
 
-_PASSES = 4
+_PASSES = 6
+_MOST = 200
+"""Comments that are looked at; a file with more of them on top has other things to say."""
 _LONGEST = 1000
 """Characters of a line that are looked at; no licence has longer ones that say nothing before."""
 _WORDY = re.compile(r"[^\W_]|©")
 _BLANKS = re.compile(r"[\r\n]*")
-_EDGES = " \t\r\n*#/-=;%!|~+_"
+_EDGES = " \t\r\n*#/-=;%!|~+_'"
 _GOES_ON = re.compile(r"(?:,|\band|\bby|\bthe|\bof|\bor|&|-)$", re.IGNORECASE)
 _FIELD = re.compile(r"[@:\\]?\w[\w -]{0,24}\s?:\s|@\w+ ")
 _MORE = re.compile(r"[a-z]|\d{4}\b|all rights|(?:and|or)\b|<\S+@|[\w.+-]+@\S+$")
@@ -39,6 +41,8 @@ def strip_headers(text: str, *, language: str, filename: str) -> tuple[str, int]
         if not count or not shorter.strip("\ufeff \t\r\n\f\v"):
             break
         stripped, total = shorter, total + count
+    else:
+        return text, 0  # no header, and not done with the next call either
     return (stripped, total) if stripped.strip() else (text, 0)
 
 
@@ -52,7 +56,8 @@ class _Comment(NamedTuple):
 
 
 def _pass(text: str, language: str, filename: str) -> tuple[str, int]:
-    comments = [_read(text, block) for block in leading_blocks(text, language=language, filename=filename)]
+    blocks = islice(leading_blocks(text, language=language, filename=filename), _MOST)
+    comments = [_read(text, block) for block in blocks]
     # A licence may be parted into several comments, of which some are one only beside the others.
     if not any(comment.strong for comment in comments):
         return text, 0
@@ -99,7 +104,7 @@ def _without_licence(comment: _Comment) -> str | None:
     kept = list(_rebuild(comment, dropped))
     if max(dropped) > left[-1]:
         behind = len(kept) - bool(block.closer)
-        while behind and not kept[behind - 1].strip(_EDGES):
+        while behind and kept[behind - 1].strip(_EDGES).lower() in {"", block.marker}:
             behind -= 1
             del kept[behind]
     return "".join(kept)
@@ -116,7 +121,9 @@ def _body(line: str, block: Block, index: int, total: int) -> str:
             body = body[len(block.opener) :] if body.startswith(block.opener) else body
         if index == total - 1:
             body = body.removesuffix(block.closer.strip())
-    body = body.strip(_EDGES) if not body.startswith(("!", "+build")) else body
+    # What #!/bin/sh and --!strict leave is read by tools; that of //! and /*! is text.
+    if not body.startswith(("!", "+build") if block.marker in {"#", "--"} else "+build"):
+        body = body.strip(_EDGES)
     return body[:_LONGEST] if _WORDY.search(body) else ""
 
 
@@ -125,8 +132,9 @@ def _weak(bodies: list[str], strong: set[int]) -> set[int]:
     found: set[int] = set()
     for paragraph in _paragraphs(bodies):
         inside = strong.intersection(paragraph)
-        before = [index for index in paragraph if not inside or index < min(inside)]
-        after = [index for index in paragraph if inside and index > max(inside)]
+        first, last = (min(inside), max(inside)) if inside else (len(bodies), len(bodies))
+        before = [index for index in paragraph if index < first]
+        after = [index for index in paragraph if index > last]
         for part in (before, after):
             if part and WEAK.match(" ".join(bodies[index] for index in part)):
                 found.update(part)

@@ -1,9 +1,9 @@
 """Public IP addresses.
 
 Addresses that name no one's machine stay: private, loopback, link-local, documentation, multicast and
-reserved ranges (RFC 6890), networks (``.0.0`` and ``::`` at the end), and the well-known public resolvers
-(BigCode leaves these as well). Four numbers are also a version, an identifier of ASN.1, a section or a path
-of an SVG.
+reserved ranges (RFC 6890), networks (``.0`` and ``::`` at the end), stand-ins such as 1.2.3.4, and the well-
+known public resolvers (BigCode leaves these as well). Four numbers are also a version, an identifier of
+ASN.1, a section or a path of an SVG.
 """
 
 from __future__ import annotations
@@ -25,11 +25,15 @@ _RESOLVERS = frozenset(
     4.2.2.2 4.2.2.3 4.2.2.4 77.88.8.8 64.6.64.6 64.6.65.6 2001:4860:4860::8888 2001:4860:4860::8844
     2606:4700:4700::1111 2606:4700:4700::1001 2620:fe::fe 2620:fe::9""".split()
 )
-_STAND_INS = frozenset("1.2.3.4 4.3.2.1 5.6.7.8 1.1.1.1 2.2.2.2 3.3.3.3 4.4.4.4 5.5.5.5 1.2.3.5".split())
-_VERSION = re.compile(
-    r"versi|upgrad|updat|\bv8\b|\bver\b|releas|[=<>~^]=\s*$|\brev|build\s*[:=#]?\s*$|assembly|section|chapter|§|oid\b|objectid"
+_STAND_INS = re.compile(
+    r"1\.2\.3\.\d+|4\.3\.2\.1|5\.6\.7\.8|(\d+)(?:\.\1){3}|12\.34\.56\.78|123\.45\.67\.89|123\.123\.\d+\.\d+"
 )
-_HOST = re.compile(r"\bips?\b|_ip|ip_|ipv4|addr|host|server|://|\bping\b|\bssh|gateway|dns|peer|subnet|proxy")
+_VERSION = re.compile(
+    r"versi|upgrad|updat|\bv[0-9]|\bver\b|releas|[=<>~^]=\s*$|\brev|build\s*[:=#]?\s*$|assembly|section|chapter|§|oid\b|objectid"
+)
+_HOST = re.compile(
+    r"\bips?\b|_ip|ip_|ipv4|addr|host|server|://|\bping\b|\bssh|gateway|dns|peer|subnet|proxy|allow|deny"
+)
 _PORT = re.compile(r":[0-9]|/[0-9]{2}\b")
 _SMALL, _SMALL_HEAD = 40, 20
 """Numbers all below the one, or two below the other in front, are a version or a section, if no host is near.
@@ -73,9 +77,10 @@ def _is_public(value: str) -> bool:
         address = ipaddress.ip_address(value)
     except ValueError:  # 300.1.1.1, 01.2.3.4, 12:34
         return False
-    if not address.is_global or address.is_multicast or value in _STAND_INS or str(address) in _RESOLVERS:
+    if not address.is_global or address.is_multicast or str(address) in _RESOLVERS:
         return False
-    return not value.endswith((".0.0", "::"))  # a network
+    # A network, or a version.
+    return not value.endswith((".0", "::")) and not _STAND_INS.fullmatch(value)
 
 
 def _is_address(source: Source, start: int, end: int) -> bool:

@@ -62,6 +62,14 @@ def _azure(match: re.Match[str]) -> bool:
     return shannon(match["value"]) >= 4.0
 
 
+def _basic(value: str) -> bool:
+    """Whether it is a user and a password, parted by a colon, in base64."""
+    try:
+        return looks_secret(value) and b":" in base64.b64decode(value, validate=True)
+    except (ValueError, binascii.Error):
+        return False
+
+
 _TELEGRAM = ":AA"
 
 
@@ -121,10 +129,10 @@ def find(source: Source, literals: Iterable[Literal]) -> Iterator[Span]:
             yield from _of_format(text, form)
     if "PRIVATE KEY" in text:
         yield from _private_keys(text)
-    for word in ("bearer", "basic"):
+    for word, holds in (("bearer", looks_secret), ("basic", _basic)):
         for at in find_all(source.low, word):
             match = _BEARER.match(text, at + len(word))
-            if match and looks_secret(match["value"]):
+            if match and holds(match["value"]):
                 yield Span(match.start("value"), match.end("value"), "key")
     for literal in literals:
         if not literal.word.startswith(("pass", "pwd")) and looks_secret(literal.value):
@@ -132,7 +140,10 @@ def find(source: Source, literals: Iterable[Literal]) -> Iterator[Span]:
 
 
 def _of_format(text: str, form: _Format) -> Iterator[Span]:
+    done = 0
     for at in find_all(text, form.anchor):
+        if at < done:
+            continue
         start = at
         if form.anchor == _TELEGRAM:  # the number of the bot stands before
             number = text[max(0, at - 11) : at]
@@ -142,7 +153,10 @@ def _of_format(text: str, form: _Format) -> Iterator[Span]:
         elif at and (text[at - 1].isalnum() or text[at - 1] in "_+"):
             continue  # the middle of a longer text, such as an image in base64
         match = form.pattern.match(text, at)
-        if match is not None and form.holds(match):
+        if match is None:
+            continue
+        done = match.end()
+        if form.holds(match):
             yield Span(
                 match.start("value") if "value" in form.pattern.groupindex else start, match.end(), "key"
             )

@@ -38,7 +38,8 @@ _NOTICE = rf"""
   | ^[@:\\]copyright\b | ^[@:\\]licen[sc]e\b
 """
 _PROSE = r"""
-    \blicen[sc]ed\s+(?:under|to\s+the|with|by|as)\b | \bsub-?licen[sc]e\b | \blicen[sc]ed\s+material
+    \blicen[sc]ed\s+(?:under|to\s+(?:the|\w+\s+under)|with|by|as)\b
+  | \bsub-?licen[sc]e\b | \blicen[sc]ed\s+material
   | \b(?:released|distributed|available|governed|covered|provided|published|redistributed?|used|modify\s+it)
       \s+
       (?:\w+\s+){0,6}?(?:under|by|with|in)\s+(?:[\w().-]+[\s,]+){0,8}?(?:licen[sc]e|public\s+domain|copying|copyleft)\b

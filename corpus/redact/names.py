@@ -35,6 +35,7 @@ _NEXT = re.compile(
     r"[ \t]{0,4}(?:<[^<>\n]{0,80}>|\([^()\n]{0,80}\))?[ \t]{0,4}(?:,|&|\band\b)[ \t]{0,4}(?:and\b[ \t]{0,4})?"
 )
 _NEXT_LITERAL = re.compile(r"(?:[ \t]{0,4}<[^<>\n]{0,80}>)?[\"']\s{0,4},\s{0,60}[\"']")
+_LONGEST_TITLE = len("Prof")
 _PARTICLES = frozenset("van von der den de del della di da dos du la le ten ter bin ibn al el st y e".split())
 _STOPS = frozenset(
     """the a an and or by of for in on at to from with is are was this that these all any other others see
@@ -48,14 +49,15 @@ _STOPS = frozenset(
     code file function method class module package library script tool program test tests plugin api url
     email date year title description string text type list array object null true false optional
     required copyright license based using hand default self user users admin root field value http
-    https www""".split()
+    https www service services manager engine hub builder operator recovery research aws kubernetes
+    framework platform server""".split()
 )
 _NOT_USERS = frozenset(
     """later perf performance security docs doc test tests bug cleanup refactor windows linux mac macos msg
     message text string optional required all none everyone anyone unknown someone name username user
-    yourname me you ldap issue feature api ui ux css html js python cpp java low high medium
-    low-priority high-priority optimization optimize wip nobody ci arg args expr todo note release
-    upstream future hack remove fix""".split()
+    yourname me you ldap issue feature api ui ux css html js python cpp java low high medium priority
+    developer developers dev team group const optimization optimize wip nobody ci arg args expr todo note
+    release upstream future hack remove fix""".split()
 )
 
 
@@ -73,7 +75,8 @@ def find(source: Source) -> Iterator[Span]:
     if any(f"{mark}(" in source.text for mark in ("TODO", "FIXME", "XXX", "HACK")):
         for match in _TODO.finditer(source.text):
             name = match["name"]
-            if name.lower() not in _NOT_USERS and not name.isupper() and not re.search(r"[-.]\d", name):
+            topic = not _NOT_USERS.isdisjoint(re.split(r"[-_.]", name.lower()))
+            if not topic and name.count("_") < 2 and not name.isupper() and not re.search(r"[-.]\d", name):
                 yield Span(match.start("name"), match.end("name"), "name")
 
 
@@ -145,12 +148,15 @@ def _length_of_name(run: str, least: int) -> int:
     count = end = 0
     for word in words:
         bare = word.group().rstrip(".,'’-")
-        if not bare or bare.lower() in _STOPS:
+        initial = bare == "A" and (count or word.group() == "A.")
+        if not bare or (bare.lower() in _STOPS and not initial):
             if bare.lower() in {"and", "on", "at", "in", "for", "from", "by", "with", "e", "y"} and count:
                 break
             return 0
         if bare[0].isupper() or (not bare[0].islower() and not bare[0].isupper()):
             count, end = count + 1, word.end() if len(bare) == 1 else word.start() + len(bare)
+            if word.group().endswith(".") and len(bare) > _LONGEST_TITLE:
+                break  # the end of a sentence
         elif bare in _PARTICLES and word is not words[-1]:
             continue
         else:

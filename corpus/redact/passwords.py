@@ -13,11 +13,17 @@ from corpus.redact.assigned import Literal
 from corpus.redact.base import Source, Span, find_all
 from corpus.redact.entropy import looks_fake, mixed
 
-_URL = re.compile(r"://(?P<user>[^\s/:@\"'<>]{0,64}):(?P<value>[^\s/@,\"'<>]{1,256})@(?P<host>[\w.\[-])")
+# An @ within the password should be escaped, and often is not.
+_URL = re.compile(
+    r"://(?P<user>[^\s/:@\"'<>]{0,64}):(?P<value>[^\s/@,\"'<>]{1,256}(?:@[^\s/@,\"'<>?&=:]{1,64})?)@(?P<host>[\w.\[-])"
+)
 _CODE = re.compile(r"[${}`\\|]|^-|%[(sd@vq]|%\w+%|^[<(\[*]|^&|\)$|[,;]$|^--|->|::|\(\)")
 _PATH = re.compile(
     r"^(?:\.{0,2}/|~/?|[a-z]:\\|[a-z][a-z+]*://)|\.(?:txt|json|ya?ml|key|pem|php|html?|py|js|ts|conf)$", re.I
 )
+# The name of a secret that is kept elsewhere, and a version.
+_ELSEWHERE = re.compile(r"[a-z]+/[\w-]+/[\w/-]+$|\d+(?:\.\d+)+$")
+_CAMEL = re.compile(r"[A-Z]?[a-z]+(?:[A-Z][a-z]{2,})*$")
 _FIELD = re.compile(r"^[#.]?[a-z_][a-z_.:\[\]-]*[0-9]?$", re.IGNORECASE)
 _ABOUT = re.compile(
     r"passw|passphrase|pwd|required|optional|secret|user|login|field|input|label|form|anonymous"
@@ -49,6 +55,7 @@ def looks_password(literal: Literal) -> bool:
         or _CODE.search(value)
         or looks_fake(value)
         or _PATH.search(value)
+        or _ELSEWHERE.match(value)
         or _TYPES.match(value)
     ):
         return False
@@ -71,7 +78,7 @@ def looks_password(literal: Literal) -> bool:
 
 def _random(value: str) -> bool:
     """Whether letters alone change case as in no word."""
-    return len(value) >= 8 and value.isalpha() and mixed(value)
+    return len(value) >= 8 and value.isalpha() and mixed(value) and not _CAMEL.match(value)
 
 
 def _in_urls(text: str) -> Iterator[Span]:

@@ -20,7 +20,9 @@ from corpus.redact.headers import strip_headers
 _MARKUP = frozenset(
     {"xml", "svg", "xslt", "xsd", "maven pom", "xml property list", "collada", "wsdl", "ant build system"}
 )
+_ROUNDS = 4
 # Which finder wins where two overlap: a password in a URL is no part of an address.
+_SECRETS = {"key", "password"}
 _RANK = {"key": 0, "password": 1, "email": 2, "ip_address": 3, "name": 4}
 
 
@@ -48,14 +50,19 @@ def redact(text: str, *, language: str, filename: str) -> Redacted:
         language: Name of its language as in the table of languages, or an empty text.
         filename: Its name or path; the ending tells where values stand without quotes.
     """
-    text, num_headers = strip_headers(text, language=language, filename=filename)
-    source = Source.of(text, language=language, filename=filename)
-    spans = without_overlaps(_find(source))
-    markup = source.language in _MARKUP or text.startswith("<?xml")
-    counts = Counter(span.kind for span in spans)
-    if num_headers:
-        counts["copyright_header"] = num_headers
-    return Redacted(text=replace(text, spans, markup=markup), counts=dict(sorted(counts.items())))
+    counts: Counter[str] = Counter()
+    for _ in range(_ROUNDS):
+        text, num_headers = strip_headers(text, language=language, filename=filename)
+        source = Source.of(text, language=language, filename=filename)
+        spans = without_overlaps(_find(source))
+        markup = source.language in _MARKUP or text.startswith("<?xml")
+        text = replace(text, spans, markup=markup)
+        counts["copyright_header"] += num_headers
+        counts.update(span.kind for span in spans)
+        # A placeholder may part what was one before, or bring a comment to the head of the text.
+        if not spans:
+            break
+    return Redacted(text=text, counts=dict(sorted((+counts).items())))
 
 
 def _find(source: Source) -> list[Span]:
@@ -70,12 +77,19 @@ def _find(source: Source) -> list[Span]:
 
 
 def without_overlaps(spans: Iterable[Span]) -> list[Span]:
-    """Keep of each group of overlapping places the one of the highest rank, then the first; in order."""
+    """Keep of each group of overlapping places the one of the highest rank, then the first; in order.
+
+    Of a key that is a part of a password, all of the password goes.
+    """
     kept: list[Span] = []
     for span in sorted(spans, key=lambda s: (s.start, _RANK[s.kind], -s.end)):
         if kept and span.start < kept[-1].end:
-            if _RANK[span.kind] < _RANK[kept[-1].kind]:
-                kept[-1] = span
+            last = kept[-1]
+            best = min(last, span, key=lambda s: _RANK[s.kind])
+            if {last.kind, span.kind} <= _SECRETS:
+                kept[-1] = Span(last.start, max(last.end, span.end), best.kind)
+            else:
+                kept[-1] = best
             continue
         kept.append(span)
     return kept

@@ -75,6 +75,7 @@ _LINES: tuple[tuple[str, frozenset[str] | None], ...] = (
     ("dnl", None),
     ("@comment ", None),
     ("@c ", None),
+    ("@c\n", None),
     ("@rem ", None),
     ("rem ", None),
     ("rem\n", _BATCH),
@@ -97,12 +98,15 @@ _LINES: tuple[tuple[str, frozenset[str] | None], ...] = (
 _PASSED = re.compile(
     r"#!|<\?(?:php|xml|hh)?\b|<!doctype\b|['\"]use (?:strict|client|server|asm)['\"]|@charset\b|@echo off"
     r"|\\input\s+texinfo"
-    r"|---\s*$|%YAML|#pragma once|<\?=|\{?\s*-\*-|#lang\b|@setlocal|setlocal\b|%%\*\*",
+    r"|---\s*$|%YAML|#pragma once|<\?=|\{?\s*-\*-|#lang\b|#(?:ifndef|define)\s+\w+$"
+    r"|@setlocal|setlocal\b|%%\*\*",
     re.IGNORECASE,
 )
 _NOT_HASH = re.compile(
     r"#(?:include|define|if|ifdef|ifndef|pragma|import|region|undef|error|else|endif|using|line|nullable|load|r)\b"
 )
+# What follows the sign of a comment of one line in the opener of one of several.
+_BEHIND_MARKER = frozenset("[{|=#")
 _FIXED = re.compile(r"[\d ]{6}\*")
 
 
@@ -137,7 +141,9 @@ def leading_blocks(text: str, *, language: str, filename: str) -> Iterator[Block
             at = eol
         elif passed := _PASSED.match(line):
             at = _behind_passed(text, at, eol, passed.group().lower())
-        elif block := _block_at(text, at, line, language, unclosed) or _lines_at(text, at, language):
+        elif block := _block_at(text, at, line, language, unclosed) or _lines_at(
+            text, at, language, unclosed
+        ):
             yield block
             at = block.end
         else:
@@ -175,14 +181,18 @@ def _block_at(text: str, at: int, line: str, language: str, unclosed: set[str]) 
     return None
 
 
-def _lines_at(text: str, at: int, language: str) -> Block | None:
-    """The run of lines with one marker; a line that tools or the compiler read ends it."""
+def _lines_at(text: str, at: int, language: str, unclosed: set[str]) -> Block | None:
+    """The run of lines with one marker; ``--[[`` and the like, which begin as a line does, end it."""
     marker = _marker(text[at : _line_end(text, at)], language)
     end = at
     while marker and end < len(text):
         eol = _line_end(text, end)
         line = text[end:eol]
         if not (_marker(line, language) == marker or (marker == ".." and end > at and _indented(text, end))):
+            break
+        bare = line.strip()
+        may_open = end > at and bare[len(marker) : len(marker) + 1] in _BEHIND_MARKER
+        if may_open and _block_at(text, end, bare, language, unclosed):
             break
         end = eol
     return Block(at, end, "", "", marker) if end > at else None
