@@ -10,7 +10,7 @@ import tree_sitter_javascript
 from tree_sitter import Node
 
 from corpus.signals.javascript_tree import Tree
-from corpus.text.tree import broken_frac, text_at
+from corpus.text.tree import broken_frac, outer_errors, text_at
 from corpus.text.tree import parse as parse_tree
 
 BROKEN_FRAC = 0.1
@@ -45,6 +45,8 @@ def parse(text: str) -> Tree | None:
     if parsed is None:
         return None
     root, raw = parsed
+    if root.has_error and broken_frac(outer_errors(root), raw) > BROKEN_FRAC:
+        return None
     found = tree_sitter.QueryCursor(query).captures(root)
     if root.has_error and broken_frac(found.get("error", ()), raw) > BROKEN_FRAC:
         return None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import tree_sitter
 from tree_sitter import Node
 
-from corpus.text.tree import broken_frac, text_at
+from corpus.text.tree import broken_frac, outer_errors, text_at
 from corpus.text.tree import parse as parse_tree
 from opencoder.errors import DependencyError
 
@@ -72,6 +72,8 @@ def parse(text: str) -> Facts | None:
     if parsed is None:
         return None
     root, raw = parsed
+    if root.has_error and broken_frac(outer_errors(root), raw) > BROKEN_FRAC:
+        return None
     found = tree_sitter.QueryCursor(query).captures(root)
     if root.has_error and broken_frac(found.get("error", ()), raw) > BROKEN_FRAC:
         return None

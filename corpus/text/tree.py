@@ -54,6 +54,11 @@ def text_at(node: Node | None, raw: bytes) -> str:
     return raw[node.start_byte : node.end_byte].decode("utf-8", "replace") if node else ""
 
 
+def outer_errors(root: Node) -> list[Node]:
+    """The outermost nodes of errors, without a query: in a long row of errors its time is quadratic."""
+    return [node for node in (root, *root.children) if node.type == "ERROR"]
+
+
 def broken_frac(errors: Iterable[Node], raw: bytes) -> float:
     """Share of the bytes of ``raw`` in nodes of errors, each counted once."""
     total = end = 0

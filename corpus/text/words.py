@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
+_LONGEST = 100_000
 TOKEN = re.compile(r"\w+|[^\w\s]+")
 
 
@@ -44,9 +45,9 @@ def chinese_words(line: str) -> list[str]:
 
 
 def japanese_words(line: str) -> list[str]:
-    """Words by MeCab with its small UniDic."""
-    parsed: str = _mecab().parse(line)
-    return parsed.split()
+    """Words by MeCab with its small UniDic. It holds a whole line with all readings, so long ones are cut."""
+    pieces = [line[start : start + _LONGEST] for start in range(0, len(line), _LONGEST)]
+    return [word for piece in pieces for word in str(_mecab().parse(piece)).split()]
 
 
 @functools.cache

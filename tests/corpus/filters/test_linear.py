@@ -12,7 +12,7 @@ PIECE = 20_000
 UNITS = (
     '"', "'", "'''", '"""', "(", "[", "{", "<", "0x", " ", "\n", "a b(", "a ", "<!--", "<script>", "(http://",
     "='a'", "main(", "class a:\n", "String a =\n", "type a struct {\n", "\\'", "/", "/*", "<<A\n", "ab ",
-    "\\u0000",
+    "\\u0000", "lambda:", "not ", "-",
     "x = ", "#", "\u3000", "\u2028", "`", "return \"", "ab,", "\0", "'\\", "int x = 1;\n", "func f(\n",
 )  # fmt: skip
 LANGUAGES = (
