@@ -61,6 +61,7 @@ bench: peers ## Compare speed and memory with evalplus, docker run, datasketch a
 	@$(BIN)/python -P benchmarks/service.py $(BENCH_ARGS)
 	@$(BIN)/python -P benchmarks/corpus_minhash.py
 	@$(BIN)/python -P benchmarks/corpus_exact.py
+	@$(BIN)/python -P benchmarks/corpus_redact.py
 	@$(BIN)/python -P benchmarks/corpus_build.py
 
 clean: ## Remove environments and caches
