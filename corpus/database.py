@@ -34,6 +34,8 @@ def open_database(folder: Path, *, memory_mb: int, threads: int) -> Iterator[duc
     }
     try:
         with duckdb.connect(":memory:", config=config) as database:
+            # It would be drawn on standard output, amid what a command prints there.
+            database.execute("SET enable_progress_bar = false")
             yield database
     except duckdb.OutOfMemoryException as error:
         raise UserError(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from corpus.database import open_database
 from corpus.dedup.exact import find_copies_in
 from corpus.dedup.keys import check_ids, rank_documents, write_keys
 from opencoder.errors import DataError, UserError
@@ -145,3 +146,9 @@ def test_broken_key_file(tmp_path: Path) -> None:
     whole.write_bytes(whole.read_bytes()[:-100])
     with pytest.raises(DataError):
         find_copies_in([whole], tmp_path / "out", folder=tmp_path)
+
+
+def test_nothing_is_drawn_amid_the_output(tmp_path: Path) -> None:
+    with open_database(tmp_path, memory_mb=64, threads=1) as database:
+        said = database.execute("SELECT current_setting('enable_progress_bar')").fetchone()
+    assert said == (False,)
