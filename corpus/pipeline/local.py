@@ -95,7 +95,7 @@ class LocalExecutor:
         died[task.key] = died.get(task.key, 0) + (not own_limit)
         if again is None or died[task.key] >= _TRIES:
             raise InfraError(
-                f"a worker died {_TRIES} times over {task.key}, perhaps for want of memory; "
+                f"workers die over {task.key} again and again, perhaps for want of memory; "
                 "raise --memory, or lower --shard-bytes; what is finished is kept"
             )
         if len(again.skip) > len(task.skip):

@@ -26,8 +26,8 @@ class Span(NamedTuple):
 _UNQUOTED = frozenset(
     {
         "yaml", "ini", "java properties", "dotenv", "shell", "dockerfile", "makefile", "batchfile", "text",
-        "editorconfig", "git config", "npm config", "systemd", "desktop", "nginx", "apacheconf", "fish",
-        "tcsh", "unix assembly config",
+        "editorconfig", "git config", "npm config", "desktop", "nginx", "apacheconf", "fish",
+        "tcsh",
     }
 )  # fmt: skip
 _UNQUOTED_ENDS = (

@@ -17,9 +17,7 @@ from corpus.redact.base import Source, Span
 from corpus.redact.headers import strip_headers
 
 # In these a bare angle bracket would open a tag.
-_MARKUP = frozenset(
-    {"xml", "svg", "xslt", "xsd", "maven pom", "xml property list", "collada", "wsdl", "ant build system"}
-)
+_MARKUP = frozenset({"xml", "svg", "xslt", "maven pom", "xml property list", "collada", "ant build system"})
 _ROUNDS = 4
 # Which finder wins where two overlap: a password in a URL is no part of an address.
 _SECRETS = {"key", "password"}

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _PYTHON = frozenset({"python", "cython", "sage", "starlark"})
-_PASCAL = frozenset({"pascal", "component pascal", "modula-2", "delphi", "lazarus"})
-_FORTRAN = frozenset({"fortran", "fortran free form", "fortran fixed form"})
+_PASCAL = frozenset({"pascal", "component pascal", "modula-2"})
+_FORTRAN = frozenset({"fortran", "fortran free form"})
 _BASIC = frozenset(
     {
         "visual basic .net",
@@ -23,14 +23,13 @@ _BASIC = frozenset(
         "brightscript",
         "classic asp",
         "purebasic",
-        "visual basic",
     }
 )
-_VIM = frozenset({"vim script", "vim snippet", "viml", "abap"})
+_VIM = frozenset({"vim script", "vim snippet", "abap"})
 _STARRED = frozenset({"cobol", "abap", "gams", "stata", *_FORTRAN})
 _BATCH = frozenset({"batchfile", "basic", "freebasic"})
 _RST = frozenset({"restructuredtext"})
-_NO_HASH = frozenset({"markdown", "rmarkdown", "mdx", "gfm"})
+_NO_HASH = frozenset({"markdown", "rmarkdown", "mdx"})
 
 # Longest openers first. None: any language.
 _BLOCKS: tuple[tuple[str, str, frozenset[str] | None], ...] = (
@@ -92,7 +91,7 @@ _LINES: tuple[tuple[str, frozenset[str] | None], ...] = (
     ('.\\"', None),
     ("'\\\"", None),
     ("⍝", None),
-    ("!", frozenset({"x resources", "java properties", "x font directory index", "factor"})),
+    ("!", frozenset({"java properties", "x font directory index", "factor"})),
 )
 # Lines that may stand before or between leading comments, and stay.
 _PASSED = re.compile(

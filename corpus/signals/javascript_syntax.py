@@ -10,8 +10,8 @@ import tree_sitter_javascript
 from tree_sitter import Node
 
 from corpus.signals.javascript_tree import Tree
-from corpus.text.tree import broken_frac, outer_errors, text_at
 from corpus.text.tree import parse as parse_tree
+from corpus.text.tree import text_at
 
 BROKEN_FRAC = 0.1
 """Share of bytes that no rule of the grammar takes, above which a file does not parse."""
@@ -41,15 +41,10 @@ def _tools() -> tuple[tree_sitter.Parser, tree_sitter.Query]:
 def parse(text: str) -> Tree | None:
     """Names and counts of one file; None where much of it is no JavaScript, or all is nested too deeply."""
     parser, query = _tools()
-    parsed = parse_tree(parser, text)
+    parsed = parse_tree(parser, query, text, most_broken=BROKEN_FRAC)
     if parsed is None:
         return None
-    root, raw = parsed
-    if root.has_error and broken_frac(outer_errors(root), raw) > BROKEN_FRAC:
-        return None
-    found = tree_sitter.QueryCursor(query).captures(root)
-    if root.has_error and broken_frac(found.get("error", ()), raw) > BROKEN_FRAC:
-        return None
+    root, raw, found = parsed
     tree = Tree(
         functions=[text_at(node, raw) for node in found.get("function", ())],
         classes=[text_at(node, raw) for node in found.get("class", ())],

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import tree_sitter
 from tree_sitter import Node
 
-from corpus.text.tree import broken_frac, outer_errors, text_at
 from corpus.text.tree import parse as parse_tree
+from corpus.text.tree import text_at
 from opencoder.errors import DependencyError
 
 BROKEN_FRAC = 0.02
@@ -68,15 +68,10 @@ def _tools() -> tuple[tree_sitter.Parser, tree_sitter.Query]:
 def parse(text: str) -> Facts | None:
     """Names and counts of one file; None where too much of it is no Python, or all is nested too deeply."""
     parser, query = _tools()
-    parsed = parse_tree(parser, text)
+    parsed = parse_tree(parser, query, text, most_broken=BROKEN_FRAC)
     if parsed is None:
         return None
-    root, raw = parsed
-    if root.has_error and broken_frac(outer_errors(root), raw) > BROKEN_FRAC:
-        return None
-    found = tree_sitter.QueryCursor(query).captures(root)
-    if root.has_error and broken_frac(found.get("error", ()), raw) > BROKEN_FRAC:
-        return None
+    root, raw, found = parsed
     functions = [node for node in found.get("function", ()) if node.children[0].type != "async"]
     classes = found.get("class", ())
     variables = (

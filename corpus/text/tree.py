@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
-from tree_sitter import Node, Parser
+from tree_sitter import Node, Parser, Query, QueryCursor
 
 DEEPEST = 5000
 """Brackets in brackets. A file of a person's hand has fewer than a hundred."""
@@ -29,8 +30,42 @@ def too_deep(text: str) -> bool:
     return deepest > DEEPEST
 
 
-def parse(parser: Parser, text: str) -> tuple[Node, bytes] | None:
-    """Root of a text's tree and its bytes; None if nested too deeply or if it takes too many steps."""
+class Parsed(NamedTuple):
+    """The tree of a text.
+
+    Attributes:
+        root: Its root.
+        raw: The bytes of the text.
+        found: Nodes that a query names, in no certain order.
+    """
+
+    root: Node
+    raw: bytes
+    found: dict[str, list[Node]]
+
+
+def parse(parser: Parser, query: Query, text: str, *, most_broken: float) -> Parsed | None:
+    """Parse a text and look for what ``query`` names, ``error`` among it.
+
+    Returns:
+        None if the text is nested too deeply or takes too many steps, or if more than the share
+        ``most_broken`` of its bytes is in nodes of errors.
+    """
+    read = _read(parser, text)
+    if read is None:
+        return None
+    root, raw = read
+    # A query takes quadratic time for a long row of errors, so the outermost ones are looked at without it.
+    outer = [node for node in (root, *root.children) if node.type == "ERROR"] if root.has_error else []
+    if _broken_frac(outer, raw) > most_broken:
+        return None
+    found = QueryCursor(query).captures(root)
+    if _broken_frac(found.get("error", ()), raw) > most_broken:
+        return None
+    return Parsed(root, raw, found)
+
+
+def _read(parser: Parser, text: str) -> tuple[Node, bytes] | None:
     if too_deep(text):
         return None
     raw = text.encode("utf-8", "replace")
@@ -54,12 +89,7 @@ def text_at(node: Node | None, raw: bytes) -> str:
     return raw[node.start_byte : node.end_byte].decode("utf-8", "replace") if node else ""
 
 
-def outer_errors(root: Node) -> list[Node]:
-    """The outermost nodes of errors, without a query: in a long row of errors its time is quadratic."""
-    return [node for node in (root, *root.children) if node.type == "ERROR"]
-
-
-def broken_frac(errors: Iterable[Node], raw: bytes) -> float:
+def _broken_frac(errors: Iterable[Node], raw: bytes) -> float:
     """Share of the bytes of ``raw`` in nodes of errors, each counted once."""
     total = end = 0
     for first, last in sorted((node.start_byte, node.end_byte) for node in errors):

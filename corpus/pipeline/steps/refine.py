@@ -94,9 +94,7 @@ class _Refine:
         self.stats["transform"].accept(*facts, size)
         self.stats["filter"].take(size)
         self.stats["filter"].reject("crash")
-        return document_row(
-            document, "filter", "crash", detail="a worker ran out of its memory over it, twice"
-        )
+        return document_row(document, "filter", "crash", detail="workers ended over it")
 
     def _judge(self, document: dict[str, Any], text: str, size: int) -> tuple[Hit, ...]:
         judged = judge(

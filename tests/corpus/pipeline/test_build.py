@@ -139,3 +139,11 @@ def test_nothing_to_read_gives_an_empty_corpus(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["read"] == 0
     assert (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_two_rows_of_one_id_are_told(tmp_path: Path) -> None:
+    lines = [json.dumps({"id": "same", "path": path, "content": path}) for path in ("a.py", "b.py")]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+    done = build(tmp_path / "rows.jsonl", "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert "error: a second document with id 'same'" in done.stderr
