@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from corpus.signals import kernels, kernels_strings
@@ -71,6 +71,8 @@ def test_characters_and_lines(text: str) -> None:
 
 
 @settings(max_examples=300, deadline=None)
+@example("0x1f a()")
+@example("0 a()")
 @given(TEXTS)
 def test_functions_of_c(text: str) -> None:
     codes = codes_of(text)
@@ -101,6 +103,9 @@ def test_encoded_data(text: str) -> None:
 
 
 @settings(max_examples=200, deadline=None)
+@example("'xxxxxxxxxxxxxxxxxxxxxhttp://'", False)
+@example("'xxxxxxxxxxxxxxxxxxxxxhttps:/'", False)
+@example("'http://xxxxxxxxxxxxxxxxxxxxx'", False)
 @given(TEXTS, st.booleans())
 def test_strings(text: str, spans: bool) -> None:
     inners = ["".join(groups) for groups in STRINGS[spans].findall(text)]
