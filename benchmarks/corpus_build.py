@@ -1,6 +1,6 @@
 """Speed of a whole build, step by step, and what a second worker adds; builds of both alternate in one run.
 
-    .venv/bin/python benchmarks/corpus_build.py [FOLDER ...] [--rounds 3]
+    .venv/bin/python benchmarks/corpus_build.py [FOLDER ...] [--rounds 2]
 
 The default input is this Python's library and numpy. Every build of a run must give equal bytes. No other
 tool does all of these steps, so there is no peer here; those of single steps have benchmarks of their own.

@@ -304,7 +304,7 @@ def test_ctrl_c_tells_how_to_go_on(env: dict[str, str], tmp_path: Path) -> None:
     process = start(env, tmp_path, "eval", "run", "reference", "--bench", "humaneval", "-o", out)
     wait_for_rows(out / "outcomes.jsonl", 3)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=100)
     assert process.returncode == 130
     assert b"opencoder eval run reference --bench humaneval" in errors
     assert b"Traceback" not in errors

@@ -160,7 +160,7 @@ def test_signals_stop_a_run_and_tell_how_to_go_on(tmp_path, number, kind, sleep)
     assert child.stdout.readline() == "in\n"
     time.sleep(0.2)
     child.send_signal(number)
-    _, errors = child.communicate(timeout=20)
+    _, errors = child.communicate(timeout=100)
     assert child.returncode == 130
     assert errors == "error: stopped; 0 finished units are kept; to go on: opencoder go -o run\n"
 
