@@ -297,10 +297,7 @@ def _ends_declarator(codes: Any, kinds: Any, begin: int, end: int) -> bool:
 
 @compiled
 def _ends_type(codes: Any, kinds: Any, begin: int, end: int) -> bool:
-    """A word that holds a letter, stars and blanks before them or none, and blanks end at ``end``.
-
-    The type may begin amid a word, as upstream's expression does: that of ``0x1f a()`` is ``x1f``.
-    """
+    """A word that begins with a letter, stars and blanks before them or none, and blanks end at ``end``."""
     i = end
     while i > begin and kinds[codes[i - 1]] & 4:
         i -= 1
@@ -311,11 +308,10 @@ def _ends_type(codes: Any, kinds: Any, begin: int, end: int) -> bool:
             i -= 1
         while i > begin and kinds[codes[i - 1]] & 4:
             i -= 1
+    word = i
     while i > begin and kinds[codes[i - 1]] & 8:
         i -= 1
-        if _is_letter(codes[i]):
-            return True
-    return False
+    return i < word and _is_letter(codes[i])
 
 
 @compiled

@@ -188,7 +188,7 @@ def _long_words(codes: Any, kinds: Any, start: int, end: int) -> int:
 
 @compiled
 def _has_url(codes: Any, start: int, end: int) -> bool:
-    for i in range(start + 4, end - 2):
+    for i in range(start + 4, end - 3):
         if codes[i] == 58 and codes[i + 1] == 47 and codes[i + 2] == 47:
             at = i - 1 if codes[i - 1] == 115 else i
             if (
