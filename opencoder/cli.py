@@ -56,7 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     log.configure(quiet=not _QUIET.isdisjoint(options), verbose=not _VERBOSE.isdisjoint(options))
     # A file of the user's in the working folder must not shadow our packages in any Python that we start.
     os.environ.setdefault("PYTHONSAFEPATH", "1")
-    # What stops us politely goes the way of Ctrl-C: finished work is kept and the way on is told.
+    # What stops us politely goes the way of Ctrl-C: finished work is kept and the way on is told. Scripts
+    # start what they put into the background with SIGINT ignored, where that way would lead nowhere.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         return _run(words)

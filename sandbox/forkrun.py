@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -98,6 +99,8 @@ class ForkRun:
         self._began = time.monotonic()
         self._status, self._their_status = socket.socketpair()
         self._channel, self._their_channel = socket.socketpair()
+        self._talking = 0
+        self._waited = False
         self._deadline: asyncio.TimerHandle | None = None
         self._packed = -1
 
@@ -224,17 +227,37 @@ class ForkRun:
 
     async def send(self, data: bytes) -> None:
         """Write to the channel; silently dropped once the program's side is closed."""
-        try:
+        with self._on_channel():
             await self._loop.sock_sendall(self._channel, data)
-        except OSError:
-            pass
 
     async def receive(self) -> bytes:
         """Return the next bytes from the channel, ``b""`` at its end."""
-        try:
+        with self._on_channel():
             return await self._loop.sock_recv(self._channel, _CHUNK)
-        except OSError:
-            return b""
+        return b""
+
+    @contextlib.contextmanager
+    def _on_channel(self) -> Iterator[None]:
+        """Keep the channel open as long as someone waits for it; what fails there is its end."""
+        self._talking += 1
+        try:
+            with contextlib.suppress(OSError):
+                yield
+        finally:
+            self._talking -= 1
+            if self._waited:
+                self._close_channel()
+
+    def _close_channel(self) -> None:
+        """Close the channel, now or when nobody waits for it any more.
+
+        The event loop never wakes those who wait for a socket that was closed under them.
+        """
+        if not self._talking:
+            self._channel.close()
+        else:
+            with contextlib.suppress(OSError):  # the other side has closed it
+                self._channel.shutdown(socket.SHUT_RDWR)
 
     async def cpu_s(self) -> float:
         """Return the CPU seconds used so far by all of its processes."""
@@ -261,4 +284,5 @@ class ForkRun:
                 self._server.kill(self._number)
             raise
         finally:
-            self._channel.close()
+            self._waited = True
+            self._close_channel()

@@ -141,7 +141,8 @@ def test_async_commands_run(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "sleep"), [("def", "time.sleep(60)"), ("async def", "await asyncio.sleep(60)")]
 )
-def test_signals_stop_a_run_and_tell_how_to_go_on(tmp_path, number, kind, sleep):
+@pytest.mark.parametrize("shell", [[], ["bash", "-c", "trap '' INT; exec \"$@\"", "-"]])
+def test_signals_stop_a_run_and_tell_how_to_go_on(tmp_path, number, kind, sleep, shell):
     body = (
         "import asyncio\nfrom pathlib import Path\nfrom opencoder.runs import Run\n"
         f"{kind} go():\n"
@@ -150,7 +151,7 @@ def test_signals_stop_a_run_and_tell_how_to_go_on(tmp_path, number, kind, sleep)
         f"        {sleep}"
     )
     child: Any = subprocess.Popen(
-        [*with_command(tmp_path, body), "go"],
+        [*shell, *with_command(tmp_path, body), "go"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

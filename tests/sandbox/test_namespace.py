@@ -211,6 +211,24 @@ async def test_cancelling_ends_the_program(sandbox):
     assert (await run(sandbox, python("print(1)"))).verdict is Verdict.OK
 
 
+async def test_who_talks_to_a_program_learns_that_it_is_given_up(sandbox):
+    program = python(
+        "import time; time.sleep(60)", role="solution", options={"entry_point": ""}, limits=Limits(wall_s=100)
+    )
+    running = await sandbox.start(program)
+    listening = asyncio.create_task(running.receive())
+    speaking = asyncio.create_task(running.send(b"x" * 10_000_000))
+    waiting = asyncio.create_task(running.wait())
+    await asyncio.sleep(0.3)
+    assert not listening.done()
+    assert not speaking.done()
+    waiting.cancel()
+    heard, said = await asyncio.wait_for(asyncio.gather(listening, speaking), 20)
+    assert (heard, said) == (b"", None)
+    assert await running.receive() == b""
+    assert (await run(sandbox, python("print(1)"))).verdict is Verdict.OK
+
+
 async def test_kill_is_not_the_programs_fault(sandbox):
     running = await sandbox.start(bash("sleep 60", limits=Limits(wall_s=100)))
     await asyncio.sleep(0.2)
