@@ -97,7 +97,9 @@ def test_all_references_pass_and_verdicts_agree_with_evalplus(
     verdict_rows: Callable[[str], list[dict[str, Any]]], tmp_path: Path, bench: str, name: str, num_tasks: int
 ) -> None:
     known: dict[str, Any] = {"kind": "reference", "base": "pass", "plus": "pass"}
-    rows = [known | {"task_id": task_id, "solution": text} for task_id, text in references(bench)]
+    rows: list[dict[str, Any]] = [
+        known | {"task_id": task_id, "solution": text} for task_id, text in references(bench)
+    ]
     assert len(rows) == num_tasks
     rows += verdict_rows(name)
     solutions = [(row["task_id"], row["solution"]) for row in rows]
