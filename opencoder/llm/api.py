@@ -74,6 +74,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         prefill: The beginning of the assistant's turn, or more text after ``prompt``.
         reference: A whole program; only the ``reference`` provider looks at it.
         sampling: How tokens are drawn.
+        schema: A JSON schema that the answer must follow; the server holds the model to it.
+        top_logprobs: Ask for the log-probabilities of this many candidates for the first token.
     """
 
     tag: str
@@ -83,6 +85,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     prefill: str = ""
     reference: str = ""
     sampling: Sampling = Sampling()
+    schema: dict[str, object] | None = None
+    top_logprobs: int = 0
 
     def key(self, model: str) -> str:
         """Name the request by its content.
@@ -96,14 +100,31 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         Returns:
             64 hexadecimal digits.
         """
-        content = {
+        return self._digest(model, self.sampling)
+
+    def loose_key(self, model: str) -> str:
+        """Name the request like :meth:`key`, but for ``max_tokens``.
+
+        An answer that ended by itself is right for any larger limit too.
+        """
+        return self._digest(model, replace(self.sampling, max_tokens=1), "any max_tokens")
+
+    def _digest(self, model: str, sampling: Sampling, more: str = "") -> str:
+        content: dict[str, object] = {
             "model": model,
             "prompt": self.prompt,
             "messages": [[message.role, message.content] for message in self.messages],
             "prefill": self.prefill,
             "sample_id": self.sample_id,
-            "sampling": self.sampling,
+            "sampling": sampling,
         }
+        if more:
+            content["more"] = more
+        # Absent where they are not asked for, so that they change no key of a request without them.
+        if self.schema is not None:
+            content["schema"] = self.schema
+        if self.top_logprobs:
+            content["top_logprobs"] = self.top_logprobs
         return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
 
     def part(self, offset: int, n: int) -> Request:
@@ -120,11 +141,15 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Choice(msgspec.Struct):
-    """One sample: its text (without the prompt, the prefill and the stop string) and what the text is."""
+    """One sample: its text (without the prompt, the prefill and the stop string) and what the text is.
+
+    ``top_logprobs`` maps candidates for the first token to their log-probabilities, where that was asked for.
+    """
 
     text: str
     finish_reason: str = "stop"
     form: Form = "raw"
+    top_logprobs: dict[str, float] | None = None
 
 
 class Response(msgspec.Struct, kw_only=True):
@@ -134,6 +159,7 @@ class Response(msgspec.Struct, kw_only=True):
         choices: The samples.
         model: The ``name`` of the model that was asked.
         tokens_in: Prompt tokens, summed over all calls that were made.
+        tokens_cached: Those among them that the provider had in its prefix cache.
         tokens_out: Tokens of all choices together.
         latency_s: Wall time of the slowest call that worked, without waiting in line.
         attempts: 1 plus the number of calls that had to be repeated.
@@ -144,6 +170,7 @@ class Response(msgspec.Struct, kw_only=True):
     choices: list[Choice]
     model: str
     tokens_in: int = 0
+    tokens_cached: int = 0
     tokens_out: int = 0
     latency_s: float = 0.0
     attempts: int = 1

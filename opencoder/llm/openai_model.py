@@ -15,11 +15,12 @@ from urllib.parse import urlsplit
 import msgspec
 
 from opencoder.errors import DependencyError, InfraError
-from opencoder.llm.api import Choice, Request, Response, Sampling, Style, check_drawn
+from opencoder.llm.api import Choice, Request, RequestError, Response, Sampling, Style, check_drawn
 from opencoder.llm.limiter import Limiter
 from opencoder.llm.openai_wire import (
     CHAT_PATH,
     WireAnswer,
+    WireChoice,
     body_of,
     error_of,
     failure_of,
@@ -102,9 +103,10 @@ class OpenAIModel:
         choices = [choice for part in served for choice in part.answer.choices][: request.sampling.n]
         usages = [part.answer.usage for part in served if part.answer.usage is not None]
         return Response(
-            choices=[Choice(text=c.content, finish_reason=c.finish_reason or "stop") for c in choices],
+            choices=[_choice(choice, request) for choice in choices],
             model=self.name,
             tokens_in=sum(usage.prompt_tokens or 0 for usage in usages),
+            tokens_cached=sum(usage.cached_tokens for usage in usages),
             tokens_out=sum(usage.completion_tokens or 0 for usage in usages),
             latency_s=max(part.latency_s for part in served),
             attempts=1 + sum(part.attempts - 1 for part in served),
@@ -267,6 +269,21 @@ async def _together(calls: Sequence[Coroutine[Any, Any, list[_Served]]]) -> list
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return [task.result() for task in tasks]
+
+
+def _choice(choice: WireChoice, request: Request) -> Choice:
+    """Make a sample of a choice.
+
+    Raises:
+        RequestError: Log-probabilities were asked for and the server gave none.
+    """
+    logprobs = choice.first_logprobs if request.top_logprobs else None
+    if request.top_logprobs and logprobs is None:
+        raise RequestError(
+            "the server gives no log-probabilities; ask for an answer in words", tag=request.tag
+        )
+    reason = choice.finish_reason or "stop"
+    return Choice(text=choice.content, finish_reason=reason, top_logprobs=logprobs)
 
 
 def _cause(error: APIConnectionError) -> str:

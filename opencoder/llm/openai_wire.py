@@ -30,6 +30,21 @@ class _Message(msgspec.Struct):
     content: str | None = None
 
 
+class _Candidate(msgspec.Struct):
+    token: str
+    logprob: float
+
+
+class _Position(msgspec.Struct):
+    top_logprobs: list[_Candidate] = []
+
+
+class _Logprobs(msgspec.Struct):
+    # A list of positions: objects under ``content`` in chats, tables under ``top_logprobs`` in completions.
+    content: list[_Position] | None = None
+    top_logprobs: list[dict[str, float] | None] | None = None
+
+
 class WireChoice(msgspec.Struct):
     """One choice of either endpoint."""
 
@@ -37,6 +52,7 @@ class WireChoice(msgspec.Struct):
     text: str | None = None
     message: _Message | None = None
     finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
 
     @property
     def content(self) -> str:
@@ -45,12 +61,32 @@ class WireChoice(msgspec.Struct):
             return self.message.content or ""
         return self.text or ""
 
+    @property
+    def first_logprobs(self) -> dict[str, float] | None:
+        """The candidates for the first token, where the server told any."""
+        if self.logprobs is None:
+            return None
+        if self.logprobs.content:
+            return {row.token: row.logprob for row in self.logprobs.content[0].top_logprobs}
+        return (self.logprobs.top_logprobs or [None])[0]
+
+
+class _PromptDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+
 
 class WireUsage(msgspec.Struct):
     """Token counts of one call."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+
+    @property
+    def cached_tokens(self) -> int:
+        """Prompt tokens that came out of the provider's prefix cache."""
+        details = self.prompt_tokens_details
+        return (details.cached_tokens or 0) if details else 0
 
 
 class WireAnswer(msgspec.Struct):
@@ -108,9 +144,16 @@ def body_of(
         body["stop"] = sampling.stop
     if sampling.seed is not None:
         body["seed"] = sampling.seed
+    if request.schema is not None:
+        shape = {"name": "answer", "schema": request.schema, "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": shape}
     if request.prompt is not None:
         body["prompt"] = request.prompt + request.prefill
+        if request.top_logprobs:
+            body["logprobs"] = request.top_logprobs
         return COMPLETION_PATH, body
+    if request.top_logprobs:
+        body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
     turns = [{"role": message.role, "content": message.content} for message in request.messages]
     if prefill and request.prefill:
         turns.append({"role": "assistant", "content": request.prefill})
