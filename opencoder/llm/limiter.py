@@ -29,6 +29,7 @@ class Limiter:
         self._answers = 0
         self._cut_at = float("-inf")
         self._held_until = float("-inf")
+        self._probing = False
 
     async def acquire(self) -> float:
         """Wait for a free place.
@@ -42,7 +43,7 @@ class Limiter:
             held_s = self._held_until - loop.time()
             if held_s > 0:
                 await asyncio.sleep(held_s)
-            elif self.in_flight < int(self.limit):
+            elif self.in_flight < self._allowed():
                 self.in_flight += 1
                 return loop.time()
             else:
@@ -71,6 +72,9 @@ class Limiter:
 
     def answered(self) -> None:
         """Note an answer of the server."""
+        if self._probing:
+            self._probing = False
+            self._wake()
         self._answers += 1
         if self._answers >= GROW_AFTER:
             self._answers = 0
@@ -88,13 +92,24 @@ class Limiter:
         now = asyncio.get_running_loop().time()
         self._answers = 0
         if hold_s is not None:
-            self._held_until = max(self._held_until, now + hold_s)
+            self._hold(now + hold_s)
         if started > self._cut_at:
             self._cut_at = now
             self.limit = max(1.0, self.limit * CUT_FACTOR)
 
+    def probe_after(self, hold_s: float) -> None:
+        """Let nobody call for so many seconds, and then one at a time until there is an answer."""
+        self._probing = True
+        self._hold(asyncio.get_running_loop().time() + hold_s)
+
+    def _hold(self, until: float) -> None:
+        self._held_until = max(self._held_until, until)
+
+    def _allowed(self) -> int:
+        return 1 if self._probing else int(self.limit)
+
     def _wake(self) -> None:
-        free = int(self.limit) - self.in_flight
+        free = self._allowed() - self.in_flight
         while self._waiters and free > 0:
             place = self._waiters.popleft()
             if not place.done():

@@ -16,6 +16,7 @@ import msgspec
 
 from opencoder.errors import DependencyError, InfraError
 from opencoder.llm.api import Choice, Request, RequestError, Response, Sampling, Style, check_drawn
+from opencoder.llm.breaker import Breaker
 from opencoder.llm.limiter import Limiter
 from opencoder.llm.openai_wire import (
     CHAT_PATH,
@@ -30,6 +31,7 @@ from opencoder.llm.openai_wire import (
     wants_other_limit,
 )
 from opencoder.llm.retry import Failure, Refused, RetryPolicy
+from opencoder.log import logger
 from opencoder.records import Message
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ class OpenAIModel:
         client: An ``AsyncOpenAI`` with ``max_retries=0``; closed by :meth:`aclose`.
         concurrency: The most calls in flight.
         policy: How failed calls are repeated.
+        patience_s: How long to wait for a server that is down before failed calls count (see ``Breaker``).
         style: How the model is asked; None finds out with a one-token chat request.
         prefill: The server can continue an assistant's turn (vLLM, SGLang).
     """
@@ -72,6 +75,7 @@ class OpenAIModel:
         *,
         concurrency: int,
         policy: RetryPolicy,
+        patience_s: float = 0.0,
         style: Style | None = None,
         prefill: bool = False,
     ) -> None:
@@ -79,6 +83,7 @@ class OpenAIModel:
         self.revision = ""
         self.url = str(client.base_url).rstrip("/")
         self.limiter = Limiter(concurrency)
+        self.breaker = Breaker(patience_s)
         self._model = model
         self._client = client
         self._policy = policy
@@ -180,7 +185,7 @@ class OpenAIModel:
         return await self._send(request)
 
     async def _repeat(self, path: str, content: bytes, tag: str) -> _Served:
-        attempt = 0
+        attempt = spent = 0
         while True:
             attempt += 1
             started = await self.limiter.acquire()
@@ -191,16 +196,31 @@ class OpenAIModel:
                 self.limiter.release()
             if isinstance(outcome, WireAnswer):
                 self.limiter.answered()
+                self.breaker.answered()
                 return _Served(outcome, attempt, time.perf_counter() - begin)
-            pause_s = self._policy.pause_s(attempt, outcome.retry_after_s)
             if outcome.overload:
                 self.limiter.overloaded(started, outcome.retry_after_s)
-            if attempt > self._policy.retries:
+            if self._is_down(outcome):
+                continue
+            spent += 1
+            pause_s = self._policy.pause_s(spent, outcome.retry_after_s)
+            if spent > self._policy.retries or self.breaker.gave_up:
                 raise InfraError(
                     f"{tag}: {self.url} failed {attempt} times, last with: {outcome.reason}; "
                     "see to the server, then run again to go on"
                 )
             await asyncio.sleep(pause_s)
+
+    def _is_down(self, failure: Failure) -> bool:
+        """Tell whether a failed call says more of the server than of its request; then all calls pause."""
+        pause = self.breaker.failed(asyncio.get_running_loop().time())
+        if pause is None:
+            return False
+        if pause.begins:
+            said = "%s: %d calls in a row failed, last with: %s; trying again in %.0f s"
+            logger.warning(said, self.url, self.breaker.num_failed, failure.reason, pause.seconds)
+        self.limiter.probe_after(pause.seconds)
+        return True
 
     async def _call(self, path: str, content: bytes) -> WireAnswer | Failure:
         """Make one call.

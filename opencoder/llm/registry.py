@@ -30,6 +30,7 @@ def open_model(
     timeout_s: float = 600.0,
     retries: int = 6,
     backoff_s: float = 0.5,
+    patience_s: float = 0.0,
     style: Style | None = None,
     prefill: bool = False,
     vllm: VllmOptions | None = None,
@@ -44,6 +45,7 @@ def open_model(
         timeout_s: Longest wait for one answer of a server.
         retries: How often a failed call is repeated.
         backoff_s: Pause before the first repetition; it doubles from there, up to 30 s.
+        patience_s: ``openai/`` only: how long to wait for a server that fails every call before giving up.
         style: How the model is asked; None lets the provider find out.
         prefill: ``openai/`` only: the server can continue an assistant's turn (vLLM, SGLang).
         vllm: ``vllm/`` only: how the engine is set up.
@@ -53,8 +55,8 @@ def open_model(
         DataError: The file or folder of the spec is not what it should be.
         DependencyError: A package is missing.
     """
-    if concurrency < 1 or retries < 0 or timeout_s <= 0 or backoff_s < 0:
-        raise UserError("concurrency must be at least 1, timeout_s above 0, retries and backoff_s at least 0")
+    if concurrency < 1 or timeout_s <= 0 or min(retries, backoff_s, patience_s) < 0:
+        raise UserError("concurrency must be at least 1, timeout_s above 0, retries and pauses at least 0")
     if spec == "reference":
         return ReferenceModel()
     kind, rest = _split(spec)
@@ -74,7 +76,15 @@ def open_model(
     client = _openai_client(rest, base_url, api_key, timeout_s=timeout_s, concurrency=concurrency)
     from opencoder.llm.openai_model import OpenAIModel
 
-    return OpenAIModel(rest, client, concurrency=concurrency, policy=policy, style=style, prefill=prefill)
+    return OpenAIModel(
+        rest,
+        client,
+        concurrency=concurrency,
+        policy=policy,
+        patience_s=patience_s,
+        style=style,
+        prefill=prefill,
+    )
 
 
 def _split(spec: str) -> tuple[str, str]:

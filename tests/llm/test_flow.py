@@ -8,6 +8,7 @@ from time import time
 
 import pytest
 
+from opencoder.llm.breaker import FIRST_PAUSE_S, OPENS_AFTER, Breaker
 from opencoder.llm.limiter import GROW_AFTER, Limiter
 from opencoder.llm.retry import MAX_RETRY_AFTER_S, RetryPolicy, retry_after_s
 
@@ -114,3 +115,39 @@ def test_retry_after_as_a_date() -> None:
     wait_s = retry_after_s({"retry-after": formatdate(time() + 60, usegmt=True)})
     assert wait_s is not None
     assert 57 < wait_s < 61
+
+
+def test_a_breaker_opens_after_a_row_of_failures_and_closes_with_an_answer() -> None:
+    breaker = Breaker(100.0)
+    assert [breaker.failed(0.0) for _ in range(OPENS_AFTER - 1)] == [None] * (OPENS_AFTER - 1)
+    assert breaker.failed(1.0) == (FIRST_PAUSE_S, True)
+    assert breaker.failed(1.5) == (FIRST_PAUSE_S - 0.5, False)
+    assert breaker.failed(4.0) == (2 * FIRST_PAUSE_S, True)
+    breaker.answered()
+    assert breaker.failed(9.0) is None
+    assert breaker.num_failed == 1
+
+
+def test_a_breaker_pauses_no_longer_than_it_has_patience() -> None:
+    breaker = Breaker(3.0)
+    pauses = [breaker.failed(0.1 * number) for number in range(OPENS_AFTER)]
+    assert pauses[-1] == (pytest.approx(3.0 - 0.1 * (OPENS_AFTER - 1)), True) or pauses[-1] == (2.0, True)
+    assert breaker.failed(2.95) == (pytest.approx(0.05), True)
+    assert not breaker.gave_up
+    assert breaker.failed(3.0) is None
+    assert breaker.gave_up
+    assert all(Breaker(0.0).failed(float(number)) is None for number in range(50))
+
+
+async def test_a_limiter_that_probes_lets_one_pass_until_there_is_an_answer() -> None:
+    limiter = Limiter(8)
+    limiter.probe_after(0.02)
+    waiting = [asyncio.create_task(limiter.acquire()) for _ in range(5)]
+    await asyncio.sleep(0.1)
+    assert limiter.in_flight == 1
+    limiter.release()
+    await asyncio.sleep(0)
+    assert limiter.in_flight == 1
+    limiter.answered()
+    await asyncio.gather(*waiting)
+    assert limiter.in_flight == 4

@@ -7,10 +7,11 @@ import socket
 import time
 from typing import Any
 
+import msgspec
 import pytest
 
 from opencoder.errors import DependencyError, InfraError, UserError
-from opencoder.llm import Request, RequestError, Sampling, open_model
+from opencoder.llm import Request, RequestError, Sampling, breaker, open_model
 from opencoder.llm.openai_model import OpenAIModel
 
 REQUEST = Request(tag="HumanEval/7", prompt="x", sampling=Sampling(max_tokens=8, temperature=1.0, seed=1))
@@ -65,6 +66,32 @@ async def test_no_retries_when_none_are_wanted(model_server: Any) -> None:
     model_server.set(faults=[{"kind": "drop"}])
     with pytest.raises(InfraError, match="failed 1 times"):
         await attempt(model_server, retries=0)
+
+
+async def test_a_server_that_is_down_for_a_while_costs_no_request(
+    model_server: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(breaker, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(breaker, "LONGEST_PAUSE_S", 0.1)
+    model_server.set(faults=[{"kind": "status", "status": 500, "message": "no GPU", "count": 40}])
+    model = connect(model_server, backoff_s=0.2, concurrency=16, patience_s=60)
+    requests = [Request(tag=f"t{seed}", prompt="x", sampling=Sampling(max_tokens=2)) for seed in range(30)]
+    responses = await asyncio.gather(*(model.complete(request) for request in requests))
+    assert len(responses) == 30
+    assert model.limiter.in_flight == 0
+    # Once the breaker is open, one call at a time looks whether the server is back.
+    assert len(model_server.seen()["requests"]) == 70
+    assert "calls in a row failed, last with: HTTP 500 (no GPU)" in caplog.text
+    await model.aclose()
+
+
+async def test_patience_has_an_end(model_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breaker, "FIRST_PAUSE_S", 0.05)
+    model_server.set(faults=[{"kind": "drop", "count": 999}])
+    begin = time.perf_counter()
+    with pytest.raises(InfraError, match="failed"):
+        await attempt(model_server, retries=20, patience_s=0.5)
+    assert time.perf_counter() - begin >= 0.5
 
 
 async def test_retry_after_is_kept_and_load_is_cut(model_server: Any) -> None:
@@ -208,4 +235,12 @@ async def test_a_request_needs_exactly_one_form(model_server: Any) -> None:
     model = connect(model_server)
     with pytest.raises(UserError, match="t: a request needs either"):
         await model.complete(Request(tag="t"))
+    await model.aclose()
+
+
+async def test_log_probabilities_that_are_not_given_are_told(model_server: Any) -> None:
+    model_server.set(script=[{"contains": "x", "answers": ["5"]}])
+    model = connect(model_server)
+    with pytest.raises(RequestError, match="no log-probabilities"):
+        await model.complete(msgspec.structs.replace(REQUEST, top_logprobs=3))
     await model.aclose()
