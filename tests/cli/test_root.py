@@ -57,26 +57,6 @@ def test_help_loads_nothing_heavy(words):
     assert not {name for name in loaded if name.startswith(("eval.", "sandbox."))}
 
 
-def fastest(*command, times=3):
-    """Least CPU seconds of several starts; wall time would measure the neighbours."""
-
-    def cpu_s():
-        used = os.times()
-        return used.children_user + used.children_system
-
-    spent = []
-    for _ in range(times):
-        before = cpu_s()
-        assert run(command=command).returncode == 0
-        spent.append(cpu_s() - before)
-    return min(spent)
-
-
-def test_help_starts_within_one_and_a_half_times_a_bare_app():
-    bare = "from cyclopts import App\napp = App(help='x')\n@app.command\ndef go(): pass\napp(['--help'])"
-    assert fastest(*OURS, "--help") <= 1.5 * fastest(sys.executable, "-P", "-c", bare) + 0.02
-
-
 def test_version_and_help():
     assert run("--version").stdout == "opencoder 0.1.0\n"
     done = run("--help")

@@ -43,6 +43,7 @@ async def test_a_holder_that_dies_is_made_anew() -> None:
         assert (await run(own, python("print(1)"))).verdict is Verdict.OK
         for pid in nurseries(own.agent_pid, "false")[2:]:  # all but those that fork
             os.kill(pid, signal.SIGKILL)
+        await asyncio.sleep(0.5)  # until the agent has learnt of it
         for number in range(6):
             result = (await judge_script(own, python(f"print({number})"))).result
             assert (result.verdict, result.stdout) == (Verdict.OK, b"%d\n" % number)
