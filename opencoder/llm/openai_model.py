@@ -43,8 +43,8 @@ MAX_N = 128
 _JSON: Final[Any] = {"headers": {"Content-Type": "application/json"}}
 _FIRST_CONTACT: Final[Any] = {"timeout": 20.0}
 
-_NO_SERVER = frozenset({"ConnectError", "ConnectTimeout"})
-"""Transport errors that mean: nobody listens. By name: which transport there is, is openai's business."""
+_CUT_OFF = frozenset({"ServerDisconnectedError", "ClientOSError"})
+"""Errors of aiohttp that mean: someone listened, and hung up."""
 
 
 class _Served(msgspec.Struct):
@@ -63,7 +63,6 @@ class OpenAIModel:
         client: An ``AsyncOpenAI`` with ``max_retries=0``; closed by :meth:`aclose`.
         concurrency: The most calls in flight.
         policy: How failed calls are repeated.
-        patience_s: How long to wait for a server that is down before failed calls count (see ``Breaker``).
         style: How the model is asked; None finds out with a one-token chat request.
         prefill: The server can continue an assistant's turn (vLLM, SGLang).
     """
@@ -75,7 +74,6 @@ class OpenAIModel:
         *,
         concurrency: int,
         policy: RetryPolicy,
-        patience_s: float = 0.0,
         style: Style | None = None,
         prefill: bool = False,
     ) -> None:
@@ -83,7 +81,7 @@ class OpenAIModel:
         self.revision = ""
         self.url = str(client.base_url).rstrip("/")
         self.limiter = Limiter(concurrency)
-        self.breaker = Breaker(patience_s)
+        self.breaker = Breaker(policy.patience_s)
         self._model = model
         self._client = client
         self._policy = policy
@@ -235,8 +233,9 @@ class OpenAIModel:
             return parse_answer(answer)
         except APIStatusError as error:
             return failure_of(error.status_code, error.response.headers, error.response.content)
-        except APITimeoutError:
-            return Failure(reason="no answer in time")
+        except APITimeoutError as error:
+            late = isinstance(_origin(error), TimeoutError)
+            return Failure(reason="no answer in time" if late else _cause(error))
         except APIConnectionError as error:
             return Failure(reason=_cause(error))
         except msgspec.DecodeError as error:
@@ -260,7 +259,7 @@ class OpenAIModel:
             except APIStatusError:
                 pass
             except APIConnectionError as error:
-                if type(error.__cause__).__name__ in _NO_SERVER:
+                if _is_silence(error):
                     raise self._unreachable(error) from None
             else:
                 for row in parse_models(content):
@@ -304,6 +303,17 @@ def _choice(choice: WireChoice, request: Request) -> Choice:
         )
     reason = choice.finish_reason or "stop"
     return Choice(text=choice.content, finish_reason=reason, top_logprobs=logprobs)
+
+
+def _is_silence(error: APIConnectionError) -> bool:
+    """Tell whether nobody listens. By name: which transport there is, is openai's business."""
+    names = {"ConnectError", "ConnectTimeout"}
+    return type(error.__cause__).__name__ in names and type(_origin(error)).__name__ not in _CUT_OFF
+
+
+def _origin(error: APIConnectionError) -> BaseException | None:
+    """Return what the transport raised; over aiohttp, lost connections too come to us as timeouts."""
+    return error.__cause__ and error.__cause__.__cause__
 
 
 def _cause(error: APIConnectionError) -> str:

@@ -72,19 +72,11 @@ def open_model(
         from opencoder.llm.vllm_offline import VllmModel
 
         return VllmModel(rest, options=vllm, concurrency=concurrency, style=style)
-    policy = RetryPolicy(retries=retries, base_s=backoff_s)
+    policy = RetryPolicy(retries=retries, base_s=backoff_s, patience_s=patience_s)
     client = _openai_client(rest, base_url, api_key, timeout_s=timeout_s, concurrency=concurrency)
     from opencoder.llm.openai_model import OpenAIModel
 
-    return OpenAIModel(
-        rest,
-        client,
-        concurrency=concurrency,
-        policy=policy,
-        patience_s=patience_s,
-        style=style,
-        prefill=prefill,
-    )
+    return OpenAIModel(rest, client, concurrency=concurrency, policy=policy, style=style, prefill=prefill)
 
 
 def _split(spec: str) -> tuple[str, str]:

@@ -27,11 +27,13 @@ class RetryPolicy:
         retries: Repetitions after the first call.
         base_s: Pause before the first repetition; each later one is twice as long.
         cap_s: The longest pause that is not asked for by the server.
+        patience_s: How long a server may fail every call before failures count (see ``Breaker``); 0 for not.
     """
 
     retries: int = 6
     base_s: float = 0.5
     cap_s: float = 30.0
+    patience_s: float = 0.0
 
     def pause_s(self, attempt: int, retry_after_s: float | None) -> float:
         """Say how long to wait after a failed call.

@@ -64,8 +64,11 @@ async def test_faults_that_stay_are_infrastructure_errors(model_server: Any) -> 
 
 async def test_no_retries_when_none_are_wanted(model_server: Any) -> None:
     model_server.set(faults=[{"kind": "drop"}])
-    with pytest.raises(InfraError, match="failed 1 times"):
+    with pytest.raises(InfraError, match="failed 1 times, last with: Server disconnected"):
         await attempt(model_server, retries=0)
+    model_server.set(faults=[{"kind": "slow", "delay_s": 1.0}])
+    with pytest.raises(InfraError, match="last with: no answer in time"):
+        await attempt(model_server, retries=0, timeout_s=0.3)
 
 
 async def test_a_server_that_is_down_for_a_while_costs_no_request(
