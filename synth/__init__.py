@@ -1,0 +1,3 @@
+"""Instruction data: seeds in, verified and decontaminated rows out."""
+
+__distribution__ = "opencoder"
