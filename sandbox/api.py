@@ -74,7 +74,7 @@ class Limits:
         )
 
 
-Role = Literal["script", "solution", "checker", "cooperative"]
+Role = Literal["script", "solution", "checker", "cooperative", "trials"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

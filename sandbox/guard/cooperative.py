@@ -15,6 +15,7 @@ import builtins
 import json
 import os
 import sys
+import types
 import unittest
 import unittest.async_case
 import unittest.case
@@ -22,7 +23,7 @@ import unittest.loader
 import unittest.result
 import unittest.suite
 import unittest.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import solution, wire
@@ -97,16 +98,16 @@ class _Result(unittest.TestResult):
 
     def addFailure(self, test: unittest.TestCase, err: Any) -> None:
         """Take note of a failed assertion."""
-        self._note(test, _told(err[1]), wrong=True)
+        self._note(test, told(err[1]), wrong=True)
 
     def addError(self, test: unittest.TestCase, err: Any) -> None:
         """Take note of any other exception."""
-        self._note(test, _told(err[1]), wrong=False)
+        self._note(test, told(err[1]), wrong=False)
 
     def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: Any) -> None:
         """Take note of a part of a test that did not pass."""
         if err is not None:
-            self._note(subtest, _told(err[1]), wrong=isinstance(err[1], AssertionError))
+            self._note(subtest, told(err[1]), wrong=isinstance(err[1], AssertionError))
 
     def _note(self, test: unittest.TestCase, text: str, *, wrong: bool) -> None:
         self.troubles.append((str(test.id())[-200:], text, wrong))
@@ -135,7 +136,7 @@ def run(job: dict[str, Any], channel: int) -> None:
     try:
         namespace = solution.load(job)
     except BaseException as error:  # noqa: BLE001  (SystemExit and the like included)
-        send(solution.LOAD_FAILURE, _told(error).encode("utf-8", "replace"))
+        send(solution.LOAD_FAILURE, told(error).encode("utf-8", "replace"))
         return
     report.tampered = saved.restore()
     send(LOADED, b"")
@@ -163,6 +164,55 @@ def run(job: dict[str, Any], channel: int) -> None:
     except BaseException as error:  # noqa: BLE001  (whatever the tests or the solution raise is a failure)
         report.trouble("", error)
     send(VERDICT, dumps({**report.told(), "token": asked["token"], "asserts": executed}).encode())
+
+
+class Runs:
+    """Several pieces of test code in one namespace, each for itself, with its assertions counted.
+
+    Args:
+        tests: Objects with ``code``, ``classes``, ``functions``, ``check`` and ``entry_point``.
+    """
+
+    def __init__(self, tests: list[dict[str, Any]]) -> None:
+        self._tests = tests
+        self._codes = [_counting(test["code"]) for test in tests]
+        self._executed = 0
+        # The solution may replace what it finds; these are ours.
+        self._execute, self._make = exec, _Tests
+
+    def run(
+        self, namespace: dict[str, Any], order: Iterable[int], *, stop: bool
+    ) -> list[tuple[int, int, int, str, bool]]:
+        """Run tests in an order.
+
+        Returns:
+            For each: its index, assertions that held, tests that passed, and the first trouble with whether
+            that was an assertion.
+        """
+        namespace[_COUNTER] = self._count
+        namespace["__builtins__"] = builtins
+        records = []
+        for index in order:
+            report, before = self._make(), self._executed
+            try:
+                self._execute(self._codes[index], namespace)
+                report.run(self._tests[index], namespace)
+            except BaseException as error:  # noqa: BLE001  (whatever is raised is a failure)
+                report.trouble("", error)
+            said = report.told()
+            trouble = (said["troubles"] or [("", "", False)])[0]
+            records.append((index, self._executed - before, said["passed"], trouble[1], trouble[2]))
+            if stop and trouble[1]:
+                break
+        return records
+
+    def _count(self) -> None:
+        self._executed += 1
+
+
+def _counting(code: str) -> types.CodeType:
+    tree = ast.fix_missing_locations(_Count().visit(ast.parse(code)))
+    return compile(tree, "<tests>", "exec", dont_inherit=True)
 
 
 class _Tests:
@@ -203,7 +253,7 @@ class _Tests:
 
     def trouble(self, name: str, error: BaseException) -> None:
         """Take note of an exception."""
-        self._troubles.append((name, _told(error), isinstance(error, AssertionError)))
+        self._troubles.append((name, told(error), isinstance(error, AssertionError)))
 
     def told(self) -> dict[str, Any]:
         """Return all as plain data."""
@@ -215,7 +265,8 @@ class _Tests:
         }
 
 
-def _told(error: BaseException) -> str:
+def told(error: BaseException) -> str:
+    """Return kind and message of an exception, cut to 2,000 characters."""
     try:
         text = f"{type(error).__name__}: {error}"
     except BaseException:  # noqa: BLE001  (a hostile __str__)

@@ -104,7 +104,7 @@ def set_environment(env: dict[str, str]) -> None:
 
 def _run_python(job: dict[str, Any], fds: dict[str, int]) -> int:
     """Run a Python role in this interpreter, which was forked warm."""
-    from . import checker, cooperative, solution
+    from . import checker, cooperative, solution, trials
 
     path = f"{job['home']}/work/{job['filename']}"
     sys.argv = [path, *job["args"]]
@@ -116,6 +116,7 @@ def _run_python(job: dict[str, Any], fds: dict[str, int]) -> int:
         "solution": lambda: solution.serve(job, fds["channel"], fds["payload"]),
         "checker": lambda: checker.run(job, fds["channel"]),
         "cooperative": lambda: cooperative.run(job, fds["channel"]),
+        "trials": lambda: trials.run(job, fds["channel"], fds["payload"]),
     }
     return finish(roles[job["role"]])
 

@@ -87,7 +87,7 @@ def preload() -> None:
             importlib.import_module(name)
         except ImportError:
             continue
-    for role in ("checker", "cooperative"):
+    for role in ("checker", "cooperative", "trials"):
         importlib.import_module(f".{role}", __package__)
     site = importlib.import_module("site")
     site.setquit()

@@ -1,0 +1,252 @@
+"""The trials role: many programs under the same tests, each in a fork of one warm interpreter.
+
+The programs are copies of one solution with faults in them, stubs, and repetitions, so a fork's cost is what
+counts. The forking process loads none of them. A program runs beside its tests and could rewrite them; what
+stands against that is what stands against it in ``cooperative``, and that copies with faults in them must
+fail: a program that passes whatever it does is told by its copies. Who needs more asks for a judgement too.
+
+The payload is a JSON object:
+
+``tests``     a list of tests, each with ``code`` and what ``sandbox.assertions.outline`` found in it
+``setup``     code that runs before each program, in its namespace
+``trials``    a list of ``source``, and optionally ``order`` (indices of tests), ``seed`` (of ``random``),
+              ``clock`` (Unix seconds at which the clock stands still), ``stop`` (at the first test that
+              fails) and ``trace`` (which lines and branches are reached)
+``cpu_s``     CPU seconds of a trial; ``wall_s`` as well, for those that wait
+
+Frames: ``r`` the record of a trial, in the order of the trials.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import json
+import os
+import random
+import resource
+import select
+import signal
+import socket
+import time
+import types
+from typing import Any
+
+from . import cooperative, wire
+
+RECORD = b"r"
+_VERDICT = b"v"
+_LOADED = b"o"
+_CHUNK = 1 << 16
+_POLL_S = 0.02
+_TOKEN_BYTES = 16
+# From the kernel's posix-timers.h: the CPU clock of a whole process is ~pid << 3 | CPUCLOCK_SCHED.
+_CPU_CLOCK = 2
+
+
+def run(job: dict[str, Any], channel: int, payload: int) -> None:
+    """Carry out all trials of the payload."""
+    with open(payload, "rb", closefd=False) as file:
+        plan = json.loads(file.read())
+    saved, tests = cooperative.Saved(), cooperative.Runs(plan["tests"])
+    for trial in plan["trials"]:
+        record = _carry_out(plan, trial, saved, tests, channel)
+        _write(channel, wire.frame(RECORD, json.dumps(record).encode()))
+
+
+def _carry_out(
+    plan: dict[str, Any],
+    trial: dict[str, Any],
+    saved: cooperative.Saved,
+    tests: cooperative.Runs,
+    channel: int,
+) -> dict[str, Any]:
+    """Fork, let the fork load the program, hand it the token, and wait for what it says."""
+    ours, theirs = socket.socketpair()
+    began = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            ours.close()
+            os.close(channel)
+            os.setsid()
+            _be_tried(plan, trial, saved, tests, theirs)
+        finally:
+            os._exit(0)
+    theirs.close()
+    said, how = _listen(ours, pid, plan)
+    ours.close()
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    _, status, used = os.wait4(pid, 0)
+    if not said and how == "ended" and os.WIFSIGNALED(status) and os.WTERMSIG(status) != signal.SIGKILL:
+        how = f"signal {os.WTERMSIG(status)}"
+    record = {"how": "verdict" if said else how, "wall_s": round(time.monotonic() - began, 6)}
+    return {**record, "cpu_s": round(used.ru_utime + used.ru_stime, 6), **said}
+
+
+def _listen(ours: socket.socket, pid: int, plan: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return the verdict, or an empty one and why there is none."""
+    frames = wire.Frames(1 << 24)
+    token = os.urandom(_TOKEN_BYTES).hex()
+    asked = False
+    end = time.monotonic() + plan["wall_s"]
+    while True:
+        ready, _, _ = select.select([ours], [], [], _POLL_S)
+        if not ready:
+            if time.monotonic() > end or _cpu_s(pid) > plan["cpu_s"]:
+                return {}, "timeout"
+            continue
+        try:
+            data = ours.recv(_CHUNK)
+            for kind, text in frames.feed(data):
+                if kind == _LOADED and not asked:
+                    asked = True
+                    ours.sendall(token.encode())
+                elif kind == _VERDICT:
+                    said = json.loads(text)
+                    return (said, "") if said.pop("token", "") == token else ({}, "forged")
+        except (OSError, ValueError, AttributeError):
+            return {}, "forged"
+        if not data:
+            return {}, "ended"
+
+
+def _cpu_s(pid: int) -> float:
+    try:
+        return time.clock_gettime(~pid << 3 | _CPU_CLOCK)
+    except OSError:
+        return 0.0
+
+
+def _be_tried(
+    plan: dict[str, Any],
+    trial: dict[str, Any],
+    saved: cooperative.Saved,
+    tests: cooperative.Runs,
+    channel: socket.socket,
+) -> None:
+    """In the fork: load the program, run the tests, tell what became of them."""
+    for number in range(3):
+        os.dup2(os.open(os.devnull, os.O_RDWR), number)
+    seconds = int(plan["cpu_s"]) + 2
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    send, receive, frame, dumps = channel.sendall, channel.recv, wire.frame, json.dumps
+    random.seed(trial.get("seed", 0))
+    if trial.get("clock") is not None:
+        _stop_clock(trial["clock"])
+    said: dict[str, Any] = {"tests": [], "load": ""}
+    trace = Trace() if trial.get("trace") else None
+    try:
+        namespace = _load(plan["setup"], trial["source"], trace)
+    except BaseException as error:  # noqa: BLE001  (SystemExit and the like included)
+        said["load"] = cooperative.told(error)
+        namespace = None
+    said["tampered"] = saved.restore()
+    send(frame(_LOADED))
+    token = receive(_CHUNK).decode()
+    if namespace is not None:
+        order = trial.get("order") or range(len(plan["tests"]))
+        said["tests"] = tests.run(namespace, order, stop=bool(trial.get("stop")))
+        if trace is not None:
+            said["trace"] = trace.told()
+    send(frame(_VERDICT, dumps({**said, "token": token}).encode()))
+
+
+def _load(setup: str, source: str, trace: Trace | None) -> dict[str, Any]:
+    module = types.ModuleType("solution")
+    module.__dict__.update(__builtins__=builtins)
+    tree = ast.parse(source)
+    if trace is not None:
+        tree = trace.into(tree, module.__dict__)
+    exec(compile(setup, "<setup>", "exec", dont_inherit=True), module.__dict__)
+    exec(compile(tree, "solution.py", "exec", dont_inherit=True), module.__dict__)
+    return module.__dict__
+
+
+def _stop_clock(at: float) -> None:
+    """Have the clock stand still for programs that ask ``time`` or ``datetime``."""
+    import datetime
+
+    time.time = lambda: at
+    time.time_ns = lambda: int(at * 1e9)
+
+    class Stopped(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> Any:
+            return cls.fromtimestamp(at, tz)
+
+        @classmethod
+        def utcnow(cls) -> Any:
+            return cls.fromtimestamp(at, datetime.UTC).replace(tzinfo=None)
+
+    datetime.datetime = Stopped  # type: ignore[misc]
+
+
+class Trace:
+    """Which statements and branches a program reaches, by calls that are put into its tree.
+
+    Cheaper than a trace function, and it tells both outcomes of a condition in one line apart.
+    """
+
+    def __init__(self) -> None:
+        self._lines: set[int] = set()
+        self._branches: set[tuple[int, bool]] = set()
+        self._all_lines: set[int] = set()
+        self._num_conditions = 0
+
+    def into(self, tree: ast.Module, namespace: dict[str, Any]) -> ast.Module:
+        """Put the calls in, and what they call into the namespace."""
+        reached, note = self._lines.add, self._branches.add
+
+        def branch(number: int, value: Any) -> Any:
+            note((number, bool(value)))
+            return value
+
+        namespace["@line"], namespace["@branch"] = reached, branch
+        for node in list(ast.walk(tree)):
+            self._watch_conditions(node)
+            for name in ("body", "orelse", "finalbody"):
+                block = getattr(node, name, None)
+                if isinstance(block, list) and block and isinstance(block[0], ast.stmt):
+                    setattr(node, name, [part for row in block for part in self._watched(row)])
+        return ast.fix_missing_locations(tree)
+
+    def told(self) -> dict[str, int]:
+        """Return counts: statements and outcomes, those reached and all."""
+        return {
+            "lines": len(self._lines),
+            "all_lines": len(self._all_lines),
+            "branches": len(self._branches),
+            "all_branches": 2 * self._num_conditions,
+        }
+
+    def _watched(self, statement: ast.stmt) -> list[ast.stmt]:
+        is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+        if is_text or (isinstance(statement, ast.ImportFrom) and statement.module == "__future__"):
+            return [statement]
+        self._all_lines.add(statement.lineno)
+        call = ast.Expr(_call("@line", ast.Constant(statement.lineno)))
+        return [ast.copy_location(call, statement), statement]
+
+    def _watch_conditions(self, node: ast.AST) -> None:
+        if isinstance(node, (ast.If, ast.While, ast.IfExp)) and not isinstance(node.test, ast.Constant):
+            node.test = self._condition(node.test)
+        elif isinstance(node, ast.comprehension):
+            node.ifs = [self._condition(test) for test in node.ifs]
+
+    def _condition(self, test: ast.expr) -> ast.expr:
+        self._num_conditions += 1
+        return ast.copy_location(_call("@branch", ast.Constant(self._num_conditions), test), test)
+
+
+def _call(name: str, *arguments: ast.expr) -> ast.Call:
+    return ast.Call(ast.Name(name, ast.Load()), list(arguments), [])
+
+
+def _write(channel: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(channel, view) :]
