@@ -1,0 +1,155 @@
+"""Many programs under the same tests, in one sandboxed process (see ``sandbox.guard.trials``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import msgspec
+
+from sandbox.api import Limits, Program, Result, Sandbox
+from sandbox.assertions import outline
+from sandbox.guard import trials, wire
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """One program to try.
+
+    Attributes:
+        source: The program.
+        order: In which order the tests run, by index; empty for theirs.
+        seed: Of Python's ``random``.
+        clock: Unix seconds at which its clock stands still; None for a clock that goes.
+        stop: End at the first test that fails.
+        trace: Count the statements and branches that the tests reach.
+    """
+
+    source: str
+    order: tuple[int, ...] = ()
+    seed: int = 0
+    clock: float | None = None
+    stop: bool = False
+    trace: bool = False
+
+
+class TestRecord(msgspec.Struct, frozen=True, array_like=True):
+    """What became of one test: its index, assertions that held, tests passed, the first trouble."""
+
+    __test__ = False
+
+    index: int
+    num_asserts: int
+    num_passed: int
+    trouble: str
+    wrong: bool
+
+
+class Reached(msgspec.Struct, frozen=True, kw_only=True):
+    """Statements and outcomes of conditions: how many were reached, and how many there are."""
+
+    lines: int
+    all_lines: int
+    branches: int
+    all_branches: int
+
+
+class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one trial.
+
+    Attributes:
+        how: ``verdict`` where the tests ran; else ``timeout``, ``ended`` (the program left), ``forged`` (it
+            sent something of its own) or the signal that ended it.
+        load: Why the program could not be loaded.
+        tests: The tests that ran, in their order.
+        tampered: What the program changed of the builtins and of ``unittest``.
+        trace: What the tests reached, where that was asked for.
+        wall_s: Seconds.
+        cpu_s: CPU seconds, of the program and what it waited for.
+    """
+
+    how: str
+    wall_s: float
+    cpu_s: float
+    load: str = ""
+    tests: list[TestRecord] = []
+    tampered: list[str] = []
+    trace: Reached | None = None
+
+
+class Tried(NamedTuple):
+    """The records of the trials that were carried out, in their order, and how the process ended."""
+
+    records: list[TrialRecord]
+    result: Result
+
+
+async def run_trials(
+    sandbox: Sandbox,
+    tries: Sequence[Trial],
+    tests: Sequence[str],
+    *,
+    entry_point: str,
+    setup: str,
+    limits: Limits,
+) -> Tried:
+    """Run each program under all tests, one after the other.
+
+    Args:
+        sandbox: Where.
+        tries: The programs.
+        tests: Pieces of test code, each for itself.
+        entry_point: What ``check`` functions are called with.
+        setup: Code that runs before each program.
+        limits: Of one trial; all together may take as long as all of them.
+
+    Raises:
+        SyntaxError: A test does not parse.
+    """
+    cpu_s = limits.cpu_s or limits.wall_s
+    plan = {
+        "tests": [_told(code, entry_point) for code in tests],
+        "setup": setup,
+        "trials": tries,
+        "cpu_s": cpu_s,
+        "wall_s": limits.wall_s,
+        # The kernel counts what the interpreter itself has mapped; the program gets the rest.
+        "memory_bytes": limits.memory_mb << 20,
+    }
+    whole = replace(
+        limits,
+        wall_s=limits.wall_s * len(tries) + 5,
+        cpu_s=cpu_s * len(tries) + 5,
+        memory_mb=2 * limits.memory_mb,
+    )
+    program = Program(
+        language="python", source="", role="trials", payload=msgspec.json.encode(plan), limits=whole
+    )
+    running = await sandbox.start(program)
+    records: list[TrialRecord] = []
+    frames = wire.Frames(1 << 26)
+    try:
+        while data := await running.receive():
+            records += [
+                msgspec.json.decode(payload, type=TrialRecord)
+                for kind, payload in frames.feed(data)
+                if kind == trials.RECORD
+            ]
+    except (wire.FrameError, msgspec.DecodeError):
+        running.kill()  # a program has written where it must not; what is missing counts as not carried out
+    except BaseException:
+        running.kill()
+        await running.wait()
+        raise
+    return Tried(records, await running.wait())
+
+
+def _told(code: str, entry_point: str) -> dict[str, object]:
+    found = outline(code)
+    return {
+        "code": code,
+        "classes": found.classes,
+        "functions": found.functions,
+        "check": found.check,
+        "entry_point": entry_point,
+    }

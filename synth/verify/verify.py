@@ -1,0 +1,232 @@
+"""The verdict on one row: do its tests accept the code, and would they accept less?"""
+
+from __future__ import annotations
+
+import ast
+import random
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from opencoder.errors import InfraError
+from sandbox.api import Limits, Sandbox, Verdict
+from sandbox.assertions import outline
+from sandbox.judge import judge_tests
+from sandbox.judgement import Solution, TestCode
+from sandbox.trial_run import Reached, Trial, TrialRecord, run_trials
+from synth.verify.mutants import make_mutants
+from synth.verify.stubs import make_stubs
+
+Status = Literal["pass", "fail", "timeout", "oom", "flaky", "trivial", "skipped", "error"]
+
+RUNS = 3
+"""The code runs so often: each time with another seed and order of tests, once with a clock that stands."""
+
+LIMITS = Limits(wall_s=10.0, cpu_s=5.0, memory_mb=1024)
+_FROZEN_CLOCK = 1_700_000_000.0
+
+
+class Gate(msgspec.Struct, frozen=True, kw_only=True):
+    """What tests must be worth.
+
+    Attributes:
+        mutants: The least share of mutants that they notice.
+        lines: The least share of the code's statements that they reach.
+    """
+
+    mutants: float = 0.6
+    lines: float = 0.8
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """What came out for a row; it stays on the row, so that a mixture can choose by it.
+
+    Attributes:
+        status: ``pass``, or what is wrong: the code (``fail``, ``timeout``, ``oom``), its repetitions
+            (``flaky``), the tests (``trivial``), or both cannot be run (``error``).
+        reason: A code for the reason, empty with ``pass``.
+        detail: The same in words, with what was seen.
+        runs: Repetitions of the code.
+        passes: Those that passed all tests.
+        num_asserts: Assertions that held in the first run.
+        seconds: CPU seconds of the first run.
+        line_cov: Share of the statements that the tests reach.
+        branch_cov: Share of the outcomes of conditions that they reach; None without conditions.
+        mutants: How many mutants were tried.
+        killed: How many of them a test noticed.
+        stub_passes: The stubs that the tests accept.
+        tampered: What the code changed of the builtins and of ``unittest``.
+    """
+
+    status: Status
+    reason: str = ""
+    detail: str = ""
+    runs: int = 0
+    passes: int = 0
+    num_asserts: int = 0
+    seconds: float = 0.0
+    line_cov: float | None = None
+    branch_cov: float | None = None
+    mutants: int = 0
+    killed: int = 0
+    stub_passes: list[str] = []
+    tampered: list[str] = []
+
+
+async def verify(
+    sandbox: Sandbox,
+    *,
+    code: str,
+    entry_point: str,
+    tests: Sequence[str],
+    setup: str = "",
+    gate: Gate | None = None,
+    limits: Limits = LIMITS,
+) -> Verification:
+    """Verify a Python row: run the code under its tests, then stubs and mutants of it.
+
+    Args:
+        sandbox: Where; no code runs outside of it.
+        code: The solution.
+        entry_point: The function that the tests call.
+        tests: Assertions, test functions or test classes, each piece for itself.
+        setup: Code that runs before the solution.
+        gate: What the tests must be worth.
+        limits: Of one run.
+
+    Raises:
+        InfraError: The sandbox failed; that says nothing of the row.
+    """
+    if broken := _unreadable(code, tests):
+        return broken
+    stubs, mutants = make_stubs(entry_point, list(tests)), make_mutants(code)
+    repeats = _repeats(code, len(tests))
+    tries = [
+        *repeats,
+        *(Trial(source=stub.source, stop=True) for stub in stubs),
+        *(Trial(source=mutant.source, stop=True) for mutant in mutants),
+    ]
+    tried = await run_trials(sandbox, tries, tests, entry_point=entry_point, setup=setup, limits=limits)
+    if tried.result.verdict is Verdict.SANDBOX_ERROR:
+        raise InfraError(f"the sandbox failed: {tried.result.detail}; run again to go on")
+    if len(tried.records) < len(tries):
+        return Verification(
+            status="oom" if tried.result.verdict is Verdict.MEMORY else "fail",
+            reason=f"ended_{tried.result.verdict}",
+            detail=f"it ended all of its runs ({tried.result.detail or tried.result.verdict})",
+        )
+    accepted = [passed(record, len(tests)) for record in tried.records]
+    rest = accepted[RUNS:]
+    measured = Verification(
+        status="pass",
+        runs=RUNS,
+        passes=sum(accepted[:RUNS]),
+        num_asserts=sum(test.num_asserts for test in tried.records[0].tests),
+        seconds=tried.records[0].cpu_s,
+        line_cov=_share(tried.records[0].trace, "lines"),
+        branch_cov=_share(tried.records[0].trace, "branches"),
+        mutants=len(mutants),
+        killed=rest[len(stubs) :].count(False),
+        stub_passes=[stub.kind for stub, took in zip(stubs, rest, strict=False) if took],
+        tampered=tried.records[0].tampered,
+    )
+    judged = _judged(measured, tried.records[:RUNS], len(tests), gate or Gate())
+    if judged.status == "pass":
+        solution = Solution(source=code, entry_point=entry_point, limits=limits)
+        return await _confirmed(sandbox, judged, solution, tests, setup)
+    return judged
+
+
+def passed(record: TrialRecord, num_tests: int) -> bool:
+    """Tell whether a program passed all tests."""
+    return len(record.tests) == num_tests and not any(test.trouble for test in record.tests)
+
+
+def _unreadable(code: str, tests: Sequence[str]) -> Verification | None:
+    for what, texts in (("code", [code]), ("tests", tests)):
+        for text in texts:
+            try:
+                ast.parse(text)
+            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+                return Verification(
+                    status="error", reason=f"{what}_unreadable", detail=f"{what}: {error}"[:300]
+                )
+    if not tests:
+        return Verification(status="trivial", reason="no_tests", detail="there are no tests")
+    return None
+
+
+def _repeats(code: str, num_tests: int) -> list[Trial]:
+    """Return the repetitions; their orders follow from the number of tests alone."""
+    orders = [tuple(range(num_tests))]
+    for seed in range(1, RUNS):
+        order = list(range(num_tests))
+        random.Random(seed).shuffle(order)  # noqa: S311 - no secret
+        orders.append(tuple(order))
+    clocks = (None, _FROZEN_CLOCK, None)
+    return [
+        Trial(source=code, order=order, seed=seed, clock=clock, trace=seed == 0)
+        for seed, (order, clock) in enumerate(zip(orders, clocks, strict=True))
+    ]
+
+
+def _judged(found: Verification, runs: Sequence[TrialRecord], num_tests: int, gate: Gate) -> Verification:
+    """Judge what was measured, worst first."""
+
+    def but(status: Status, reason: str, detail: str) -> Verification:
+        return msgspec.structs.replace(found, status=status, reason=reason, detail=detail)
+
+    if 0 < found.passes < RUNS:
+        return but("flaky", "flaky", f"{found.passes} of {RUNS} runs passed")
+    if not found.passes:
+        return but(*_trouble(runs[0], num_tests))
+    if not found.num_asserts and not any(test.num_passed for run in runs for test in run.tests):
+        return but("trivial", "no_assertion", "no assertion was executed")
+    if found.stub_passes:
+        return but("trivial", "stub_passes", f"the tests accept: {', '.join(found.stub_passes)}")
+    if found.mutants and found.killed < gate.mutants * found.mutants:
+        return but("trivial", "mutants_live", f"the tests notice {found.killed} of {found.mutants} mutants")
+    if found.line_cov is not None and found.line_cov < gate.lines:
+        return but("trivial", "low_coverage", f"the tests reach {found.line_cov:.0%} of the statements")
+    return found
+
+
+def _trouble(record: TrialRecord, num_tests: int) -> tuple[Status, str, str]:
+    """Say why a run did not pass."""
+    if record.how == "timeout":
+        return "timeout", "timeout", f"it ran out of time after {record.cpu_s:.1f} CPU seconds"
+    if record.how != "verdict":
+        return "fail", "ended", f"it ended its run ({record.how})"
+    texts = [record.load, *(test.trouble for test in record.tests)]
+    text = next(filter(None, texts), f"{len(record.tests)} of {num_tests} tests ran")
+    if text.startswith("MemoryError"):
+        return "oom", "oom", text[:300]
+    return "fail", "load" if record.load else "tests_fail", text[:300]
+
+
+def _share(trace: Reached | None, what: Literal["lines", "branches"]) -> float | None:
+    if trace is None:
+        return None
+    reached, there_are = (
+        (trace.lines, trace.all_lines) if what == "lines" else (trace.branches, trace.all_branches)
+    )
+    return round(reached / there_are, 4) if there_are else None
+
+
+async def _confirmed(
+    sandbox: Sandbox, found: Verification, solution: Solution, tests: Sequence[str], setup: str
+) -> Verification:
+    """Have the tests judge once more from a process of their own, where they can be kept apart.
+
+    What the code does to ``==`` or to ``assert`` does not reach them there.
+    """
+    text = "\n".join(tests)
+    code = TestCode(code=text, setup=setup, call_check=outline(text).check, names=(solution.entry_point,))
+    judgement = await judge_tests(sandbox, solution, code)
+    if judgement.verdict is Verdict.PASS:
+        return found
+    if judgement.verdict is Verdict.SANDBOX_ERROR:
+        raise InfraError(f"the sandbox failed: {judgement.detail}; run again to go on")
+    detail = f"judged from outside: {judgement.detail or judgement.verdict}"
+    return msgspec.structs.replace(found, status="fail", reason="passes_only_beside", detail=detail[:300])
