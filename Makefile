@@ -49,7 +49,7 @@ image: setup ## Build the sandbox images
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-strip-extras --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 lock: setup ## Resolve the dependencies anew and write the lock files
-	@$(COMPILE) --upgrade --group dev --extra corpus --extra eval --extra openai --extra ray --extra web --extra yaml -o requirements.lock pyproject.toml
+	@$(COMPILE) --upgrade --group dev --extra corpus --extra eval --extra openai --extra ray --extra synth --extra web --extra yaml -o requirements.lock pyproject.toml
 	@$(COMPILE) --upgrade --extra evalplus -o benchmarks/peers.lock pyproject.toml
 
 peers: setup ## Create .venv-peers with the tools that the benchmarks compare against

@@ -15,10 +15,9 @@ from sandbox.assertions import outline
 from sandbox.judge import judge_tests
 from sandbox.judgement import Solution, TestCode
 from sandbox.trial_run import Reached, Trial, TrialRecord, run_trials
+from synth.record import Verification, VerifyStatus
 from synth.verify.mutants import make_mutants
 from synth.verify.stubs import make_stubs
-
-Status = Literal["pass", "fail", "timeout", "oom", "flaky", "trivial", "skipped", "error"]
 
 RUNS = 3
 """The code runs so often: each time with another seed and order of tests, once with a clock that stands."""
@@ -37,41 +36,6 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
 
     mutants: float = 0.6
     lines: float = 0.8
-
-
-class Verification(msgspec.Struct, frozen=True, kw_only=True):
-    """What came out for a row; it stays on the row, so that a mixture can choose by it.
-
-    Attributes:
-        status: ``pass``, or what is wrong: the code (``fail``, ``timeout``, ``oom``), its repetitions
-            (``flaky``), the tests (``trivial``), or both cannot be run (``error``).
-        reason: A code for the reason, empty with ``pass``.
-        detail: The same in words, with what was seen.
-        runs: Repetitions of the code.
-        passes: Those that passed all tests.
-        num_asserts: Assertions that held in the first run.
-        seconds: CPU seconds of the first run.
-        line_cov: Share of the statements that the tests reach.
-        branch_cov: Share of the outcomes of conditions that they reach; None without conditions.
-        mutants: How many mutants were tried.
-        killed: How many of them a test noticed.
-        stub_passes: The stubs that the tests accept.
-        tampered: What the code changed of the builtins and of ``unittest``.
-    """
-
-    status: Status
-    reason: str = ""
-    detail: str = ""
-    runs: int = 0
-    passes: int = 0
-    num_asserts: int = 0
-    seconds: float = 0.0
-    line_cov: float | None = None
-    branch_cov: float | None = None
-    mutants: int = 0
-    killed: int = 0
-    stub_passes: list[str] = []
-    tampered: list[str] = []
 
 
 async def verify(
@@ -174,7 +138,7 @@ def _repeats(code: str, num_tests: int) -> list[Trial]:
 def _judged(found: Verification, runs: Sequence[TrialRecord], num_tests: int, gate: Gate) -> Verification:
     """Judge what was measured, worst first."""
 
-    def but(status: Status, reason: str, detail: str) -> Verification:
+    def but(status: VerifyStatus, reason: str, detail: str) -> Verification:
         return msgspec.structs.replace(found, status=status, reason=reason, detail=detail)
 
     if 0 < found.passes < RUNS:
@@ -192,7 +156,7 @@ def _judged(found: Verification, runs: Sequence[TrialRecord], num_tests: int, ga
     return found
 
 
-def _trouble(record: TrialRecord, num_tests: int) -> tuple[Status, str, str]:
+def _trouble(record: TrialRecord, num_tests: int) -> tuple[VerifyStatus, str, str]:
     """Say why a run did not pass."""
     if record.how == "timeout":
         return "timeout", "timeout", f"it ran out of time after {record.cpu_s:.1f} CPU seconds"
