@@ -114,16 +114,23 @@ class Progress:
     Attributes:
         done: Units finished, those of earlier sessions included.
         counts: Finished units by status.
+        note: What else there is to tell, in a few words.
     """
 
     def __init__(self, label: str, total: int, view: _View | None, *, already: int = 0) -> None:
         self.label = label
+        self.note = ""
         self.total = total
         self.done = already
         self.counts: Counter[str] = Counter()
         self._already = already
         self._view = view
         self._started = time.monotonic()
+
+    def skip(self, num: int) -> None:
+        """Count ``num`` units that an earlier session finished."""
+        self.done += num
+        self._already += num
 
     def advance(self, num: int = 1, *, status: str | None = None) -> None:
         """Count ``num`` more units that ended with ``status``."""
@@ -150,7 +157,7 @@ class Progress:
             if self.done < self.total:
                 parts.append(f"{_clock(self.eta_s)} left")
         parts += [f"{status} {num}" for status, num in self.counts.most_common()]
-        return ", ".join(parts)
+        return ", ".join([*parts, *filter(None, [self.note])])
 
     def __enter__(self) -> Self:
         if self._view is not None:
@@ -218,7 +225,8 @@ class _Bar:
     def show(self, progress: Progress, *, last: bool = False) -> None:
         if self._bar is None:
             self._bar, self._task = self._start(progress)
-        counts = " ".join(f"{status} {num}" for status, num in progress.counts.most_common())
+        told = [f"{status} {num}" for status, num in progress.counts.most_common()]
+        counts = " ".join([*told, *filter(None, [progress.note])])
         self._bar.update(self._task, completed=progress.done, counts=counts)
         if last:
             self._bar.stop()

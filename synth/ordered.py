@@ -13,16 +13,17 @@ from opencoder.store import JsonlAppender, read_jsonl
 
 ROWS = "rows.jsonl"
 REJECTS = "rejects.jsonl"
-LEDGER = "ledger.jsonl"
+LEDGER = "order.jsonl"
 
-Kind = Literal["row", "reject"]
+Kind = Literal["row", "reject", "pending"]
 
 
 class OrderedOutput:
-    """``rows.jsonl`` and ``rejects.jsonl`` of a folder; each input row ends in exactly one of them.
+    """``rows.jsonl`` and ``rejects.jsonl`` of a folder; each input row ends in one of them, or is pending.
 
     Results wait in memory until all before them are there, so the files follow from the input alone. The
-    ledger has a line for each result, written after it; opening cuts all three back to what they agree on.
+    order file has a line for each result, written after it; opening cuts all three back to what they agree
+    on, and to what stands before the first row that is pending, for later rows may depend on it.
 
     Args:
         folder: Made if need be.
@@ -30,6 +31,7 @@ class OrderedOutput:
     Attributes:
         done: How many input rows, from the first on, have their result.
         counts: Results by reason; rows have the reason ``""``.
+        num_pending: Rows among ``done`` that have no result yet.
 
     Raises:
         DependencyError: The disk is full.
@@ -40,6 +42,7 @@ class OrderedOutput:
         make_folder(folder)
         self.done = 0
         self.counts: Counter[str] = Counter()
+        self.num_pending = 0
         self._waiting: dict[int, tuple[Kind, str, Any]] = {}
         self._mend(folder)
         self._ledger = JsonlAppender(folder / LEDGER)
@@ -54,7 +57,7 @@ class OrderedOutput:
         return len(self._waiting)
 
     def put(self, index: int, kind: Kind, record: Any, reason: str = "") -> None:
-        """Take the result of input row ``index``.
+        """Take the result of input row ``index``; one that is pending has no record.
 
         Raises:
             DependencyError: The disk is full; what was written before stays whole.
@@ -62,9 +65,12 @@ class OrderedOutput:
         self._waiting[index] = (kind, reason, record)
         while self.done in self._waiting:
             kind, reason, record = self._waiting.pop(self.done)
-            self._files[kind].append(record)
+            if kind == "pending":
+                self.num_pending += 1
+            else:
+                self._files[kind].append(record)
+                self.counts[reason] += 1
             self._ledger.append([kind, reason])
-            self.counts[reason] += 1
             self.done += 1
 
     def close(self) -> None:
@@ -87,7 +93,7 @@ class OrderedOutput:
         there_are = {"row": _num_lines(folder / ROWS), "reject": _num_lines(folder / REJECTS)}
         taken: Counter[str] = Counter()
         for kind, reason in read_jsonl(folder / LEDGER, tuple[Kind, str]):
-            if taken[kind] == there_are[kind]:
+            if kind == "pending" or taken[kind] == there_are[kind]:
                 break
             taken[kind] += 1
             self.counts[reason] += 1

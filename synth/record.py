@@ -96,7 +96,7 @@ class Verification(_Part):
     runs: int = 0
     passes: int = 0
     num_asserts: int = 0
-    seconds: float = 0.0
+    seconds: float | None = None
     line_cov: float | None = None
     branch_cov: float | None = None
     mutants: int = 0
@@ -157,18 +157,17 @@ class Flags(_Part):
     dup_of: str = ""
 
 
-class Row(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One row of a synthetic data set.
+class Row(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="schema", tag=SCHEMA):
+    """One row of a synthetic data set. On disk it begins with ``"schema": "synth/1"``.
 
     Attributes:
-        schema: Always ``synth/1``; first, so that a reader can tell.
         id: :func:`row_id`.
         messages: The turns; ``instruction`` and ``output`` of single turns are derived from them.
         code: The solution alone.
         language: Of the code, lower case (``python``).
         entry_point: The function that the tests call.
         testcase: Assertions, test functions or test classes, each piece for itself.
-        test_setup: Code that runs before the solution.
+        test_setup: Code that runs between the solution and each test.
         stdin_tests: Tests of a whole program.
         tags: What kind of row it is.
         verify: What came out of running it.
@@ -177,7 +176,6 @@ class Row(msgspec.Struct, kw_only=True, omit_defaults=True):
         flags: What a user should know.
     """
 
-    schema: str = SCHEMA
     id: str = ""
     messages: list[Message] = []
     code: str = ""

@@ -6,6 +6,9 @@ import ast
 from collections.abc import Iterator
 from typing import NamedTuple
 
+FIRST_EXPECTED = "first expected"
+"""Kind of the stub that gives back what the first test expects."""
+
 _CONSTANTS = {"none": "None", "true": "True", "zero": "0", "empty list": "[]"}
 
 
@@ -26,7 +29,7 @@ def make_stubs(entry_point: str, tests: list[str]) -> list[Stub]:
     bodies.append(Stub("first argument", _program(entry_point, "args[0] if args else None")))
     expected = next(_expected(entry_point, tests), None)
     if expected is not None and expected not in _CONSTANTS.values():
-        bodies.append(Stub("first expected", _program(entry_point, expected)))
+        bodies.append(Stub(FIRST_EXPECTED, _program(entry_point, expected)))
     return bodies
 
 

@@ -1,0 +1,104 @@
+"""``opencoder synth``: make instruction data, verify it, mix it and hand it on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from opencoder.config import Common
+from opencoder.log import emit
+from synth.options import AskingOptions, RunOptions, VerifyOptions
+
+app = App(name="synth", help="Make instruction data that is tested, decontaminated and accounted for.")
+
+
+@app.command
+def run(
+    recipe: str,
+    *,
+    options: RunOptions,
+    asking: AskingOptions | None = None,
+    common: Common | None = None,
+) -> None:
+    """Run a recipe: every seed ends as a row, or as a reject with its reason.
+
+    Args:
+        recipe: Name of a shipped recipe (``opencoder synth recipes``), or a folder with a ``recipe.yaml``.
+        options: What is made.
+        asking: How the model is asked.
+        common: Options of every command.
+    """
+    from synth.engine.estimate import estimate_lines
+    from synth.engine.start import Show, check_ending, price_of, start
+
+    as_json = bool(common and common.json)
+    if options.dry_run:
+        found = price_of(recipe, options)
+        emit(found, json=as_json, text=lambda: "\n".join(estimate_lines(found)))
+        return
+    stream = sys.stderr if as_json else sys.stdout
+    show = Show(lambda text: print(text, file=stream, flush=True)) if options.show else None
+    manifest = start(recipe, options, asking or AskingOptions(), show)
+    emit(manifest, json=as_json, text=lambda: _summary(manifest, options.out))
+    check_ending(manifest, options)
+
+
+@app.command
+def recipes(*, common: Common | None = None) -> None:
+    """List the recipes that are shipped."""
+    from synth.recipe.recipe import read_recipe, shipped
+
+    rows = [
+        {"name": name, "version": file.version, "about": file.about, "seeds": file.seeds.kind}
+        for name in shipped()
+        for file in (read_recipe(name).file,)
+    ]
+    text = "\n".join(f"{row['name']:14} {row['seeds']:5} {row['about']}" for row in rows)
+    emit({"recipes": rows}, json=bool(common and common.json), text=text)
+
+
+@app.command
+def verify(
+    rows: Annotated[Path, Parameter(name="ROWS", help="JSON lines with code and tests, of any known shape.")],
+    *,
+    options: VerifyOptions,
+    common: Common | None = None,
+) -> None:
+    """Verify the rows of a data set: repetitions, stubs, mutants and coverage, in the sandbox."""
+    from synth.verify.limits import limits_of
+    from synth.verify.rows import Plan, run_verify
+    from synth.verify.verify import Gate
+
+    manifest = run_verify(
+        Plan(
+            source=rows,
+            folder=options.out,
+            gate=Gate(mutants=options.min_mutants, lines=options.min_coverage, one_answer=options.one_answer),
+            limits=limits_of(options.timeout_s, options.memory_mb),
+            limit=options.limit,
+            workers=options.concurrency,
+            backend=options.backend,
+            unsafe=options.allow_unsafe,
+            resume=options.resume,
+        )
+    )
+    emit(manifest, json=bool(common and common.json), text=lambda: _summary(manifest, options.out))
+
+
+def _summary(manifest: dict[str, Any], out: Path) -> str:
+    counts = manifest["counts"]
+    lines = [
+        f"{counts['input']} in: {counts['rows']} rows, {counts['rejects']} rejects, "
+        f"{counts['pending']} pending"
+    ]
+    lines += [f"  {num:>8} {reason}" for reason, num in manifest["reasons"].items()]
+    usage = manifest.get("usage")
+    if usage:
+        spent = f", ${usage['dollars']:.2f}" if usage["dollars"] else ""
+        lines.append(
+            f"{usage['calls']} calls, {usage['tokens_in']:,} tokens in, {usage['tokens_out']:,} out{spent}"
+        )
+    return "\n".join([*lines, f"written to {out}"])

@@ -1,0 +1,1 @@
+"""The engine: seeds in, rows and rejects out, whatever happens in between."""

@@ -1,0 +1,1 @@
+"""Recipes: what is asked, in which order, and what becomes of the answers. Data, no code."""
