@@ -157,11 +157,10 @@ class Flags(_Part):
     dup_of: str = ""
 
 
-class Row(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One row of a synthetic data set.
+class Row(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="schema", tag=SCHEMA):
+    """One row of a synthetic data set; on disk ``schema`` comes first, so that a reader can tell.
 
     Attributes:
-        schema: Always ``synth/1``; first, so that a reader can tell.
         id: :func:`row_id`.
         messages: The turns; ``instruction`` and ``output`` of single turns are derived from them.
         code: The solution alone.
@@ -177,7 +176,6 @@ class Row(msgspec.Struct, kw_only=True, omit_defaults=True):
         flags: What a user should know.
     """
 
-    schema: str = SCHEMA
     id: str = ""
     messages: list[Message] = []
     code: str = ""
