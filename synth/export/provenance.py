@@ -24,14 +24,19 @@ def source_sections(about: About, tally: Tally) -> list[str]:
 
 
 def _sources(about: About) -> str:
-    sources = [one for one in about.manifest.get("sources") or [] if isinstance(one, dict)]
+    given = about.value("sources")
+    sources = [one for one in given if isinstance(one, dict)] if isinstance(given, list) else []
     if not sources:
         return ""
     mixed = any("unique" in one for one in sources)
     wanted = ("name", "rows", "share", "epochs", "unique", "repeats", "read") if mixed else ("path", "rows")
-    head = [*wanted, "sha256"]
-    rows = [[_value(one.get(key)) for key in wanted] + [_short(one.get("sha256"))] for one in sources[:_MOST]]
-    return f"## {'Mixture' if mixed else 'Inputs'}\n\n" + table(head, rows)
+    rows = [[_value(one.get(key)) for key in wanted] for one in sources[:_MOST]]
+    if not mixed:
+        wanted = (*wanted, "sha256")
+        rows = [
+            [*row, f"`{_short(one.get('sha256'))}`"] for row, one in zip(rows, sources[:_MOST], strict=True)
+        ]
+    return f"## {'Mixture' if mixed else 'Inputs'}\n\n" + table(wanted, rows)
 
 
 def _recipe(about: About, tally: Tally) -> str:
