@@ -61,6 +61,7 @@ class Content(msgspec.Struct, kw_only=True, frozen=True):
         num_read: Rows read.
         skipped: Rows that the form cannot hold, by reason.
         left_out: What it has no place for, in rows that were written.
+        digest: Of the files, hexadecimal.
         version: Of opencoder.
     """
 
@@ -71,6 +72,7 @@ class Content(msgspec.Struct, kw_only=True, frozen=True):
     num_read: int
     skipped: Mapping[str, int]
     left_out: Mapping[str, int]
+    digest: str
     version: str
 
 
@@ -117,6 +119,9 @@ def _front(content: Content) -> str:
         lines.append("configs:")
     for place, config in enumerate(content.configs):
         lines += [f"- config_name: {config.name}", *(["  default: true"] if place == 0 else [])]
+        # The library `datasets` keeps what it read under a hash of this block, of the files' names and not of
+        # their bytes; without the digest it would show an earlier export in place of this one.
+        lines.append(f"  description: {json.dumps(f'SHA-256 of the files: {content.digest[:16]}')}")
         lines += ["  data_files:", "  - split: train", f"    path: {json.dumps(config.pattern)}"]
     return "\n".join(["---", *lines, "---"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -116,6 +117,7 @@ def export_rows(folder: Path, form: Format, out: Path, *, strict: bool = False) 
             num_read=tally.rows + skipped.total(),
             skipped=in_order(skipped),
             left_out=in_order(writer.left_out),
+            digest=_digest(_files(stage)),
             version=__version__,
         )
         write_bytes(stage / "README.md", render_card(content).encode())
@@ -160,6 +162,10 @@ def _files(stage: Path) -> list[File]:
         File(path=str(path.relative_to(stage)), bytes=path.stat().st_size, sha256=sha256_file(path))
         for path in paths
     ]
+
+
+def _digest(files: list[File]) -> str:
+    return hashlib.sha256(msgspec.json.encode(files)).hexdigest()
 
 
 def _default_out(folder: Path, form: Format) -> Path:

@@ -29,6 +29,7 @@ def whole_folder(out: Path, *, mark: str) -> Iterator[Path]:
         DependencyError: The disk is full.
     """
     _check(out, mark)
+    out = out.absolute()  # `.` has no name
     make_folder(out.parent)
     stage = out.with_name(f".{out.name}.{secrets.token_hex(4)}.tmp")
     old = stage.with_suffix(".old.tmp")

@@ -69,7 +69,8 @@ class OpcWriter:
 class MessagesWriter:
     """Chats, one JSON object a line, as trainers read them: ``id``, ``messages`` and ``tags``.
 
-    Every row has the same keys: readers of JSON that guess columns from the first block need that.
+    Every row has the same keys with texts below ``tags``: readers of JSON guess columns from the first block,
+    and an empty list there would tell them nothing of the lists that follow.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -83,9 +84,8 @@ class MessagesWriter:
         if not {"user", "assistant"} <= roles:
             return "no_answer" if "user" in roles else "no_instruction"
         tags = {name: value for name, value in to_values(row.tags).items() if name != "libraries"}
-        tags["libraries"] = [
-            f"{one.name}=={one.version}" if one.version else one.name for one in row.tags.libraries
-        ]
+        named = (f"{one.name}=={one.version}" if one.version else one.name for one in row.tags.libraries)
+        tags["libraries"] = ", ".join(named)
         self._lines.add({"id": row.id, "messages": turns, "tags": {**tags, "language": row.language}})
         return ""
 

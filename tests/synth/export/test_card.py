@@ -114,3 +114,15 @@ def test_the_list_of_files_is_whole(write_run: Write, tmp_path: Path) -> None:
         path.name for path in (tmp_path / "out").iterdir()
     }
     assert all((tmp_path / "out" / file.path).stat().st_size == file.bytes for file in listed.files)
+
+
+def test_readers_that_cache_by_the_card_see_a_change(write_run: Write, tmp_path: Path) -> None:
+    digests = []
+    for rows in (
+        [plain_row("a", answer="One.")],
+        [plain_row("a", answer="Two.")],
+        [plain_row("a", answer="One.")],
+    ):
+        export_rows(write_run(rows), "messages", tmp_path / "out")
+        digests.append(card_of(tmp_path / "out")[0]["configs"][0]["description"])
+    assert digests[0] == digests[2] != digests[1]

@@ -98,10 +98,11 @@ def test_chats_have_the_same_keys_in_every_row(write_run: Write, tmp_path: Path)
     done = export_rows(run, "messages", tmp_path / "out")
     lines = list(read_jsonl(tmp_path / "out" / "train.jsonl"))
     assert len({tuple(line["tags"]) for line in lines}) == 1
+    assert {type(value) for line in lines for value in line["tags"].values()} == {str}
     assert all(set(turn) == {"role", "content"} for line in lines for turn in line["messages"])
     by_id = {line["id"]: line for line in lines}
     assert len(by_id["dialogue"]["messages"]) == 4
-    assert by_id[verified_row(1).id]["tags"]["libraries"] == ["numpy==2.0"]
+    assert by_id[verified_row(1).id]["tags"]["libraries"] == "numpy==2.0"
     assert by_id["answer-in-code"]["messages"][1]["content"].startswith("```python\ndef add_3")
     assert done.skipped == {"no_answer": 1, "no_instruction": 1}
 
