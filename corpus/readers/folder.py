@@ -18,7 +18,7 @@ from typing import Self
 
 from corpus.document import Document, Unread
 from corpus.readers.shard import Item, Shard, digest_of
-from corpus.readers.spdx import tag_of
+from opencoder.spdx import tag_of
 
 _LEAST_BYTES = 4096
 """What a file costs at least: opening many small ones takes time too."""

@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from corpus.document import Document
-from corpus.readers.spdx import join_names
 from opencoder.errors import DataError
+from opencoder.spdx import join_names
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LARGEST = 2**63 - 1

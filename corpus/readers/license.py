@@ -14,7 +14,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from corpus.readers.spdx import join_names, tag_of
+from opencoder.spdx import join_names, tag_of
 
 _MOST_BYTES = 256 << 10
 _MOST_FILES = 32

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from corpus.report.markup import size
 from corpus.report.schema import BuildReport
+from opencoder.markdown import cell, longest_ticks, plain, size_category, table
 
 DOCUMENT_COLUMNS: dict[str, str] = {
     "id": "name of the document within the inputs",
@@ -47,16 +48,6 @@ _STEPS = {
     "filter": "rules on quality signals, by language",
     "sample": "caps of bytes by language",
 }
-_SIZES = (
-    (10**3, "n<1K"),
-    (10**4, "1K<n<10K"),
-    (10**5, "10K<n<100K"),
-    (10**6, "100K<n<1M"),
-    (10**7, "1M<n<10M"),
-    (10**8, "10M<n<100M"),
-    (10**9, "100M<n<1B"),
-    (10**10, "1B<n<10B"),
-)
 _MOST_LANGUAGES = 40
 
 
@@ -97,7 +88,7 @@ def _front(report: BuildReport, num_files: int) -> str:
         "- code",
         "- pretraining",
     ]
-    lines += ["size_categories:", f"- {_size_category(report.kept.documents)}"]
+    lines += ["size_categories:", f"- {size_category(report.kept.documents)}"]
     if configs:
         lines.append("configs:")
     for name, split, pattern in configs:
@@ -110,17 +101,13 @@ def _front(report: BuildReport, num_files: int) -> str:
     return "\n".join([*lines, "---"])
 
 
-def _size_category(count: int) -> str:
-    return next((name for bound, name in _SIZES if count < bound), "10B<n<100B")
-
-
 def _summary(report: BuildReport, num_files: int) -> str:
     kept, read, rejected = report.kept, report.read, report.rejected
     files = "1 file" if num_files == 1 else f"{num_files:,} files"
     return (
         "# Code corpus\n\n"
         f"{kept.documents:,} documents, {size(kept.bytes)}, in {files}; built by opencoder "
-        f"{_cell(report.version)} with the steps of RefineCode (OpenCoder, arXiv:2411.04905).\n\n"
+        f"{cell(report.version)} with the steps of RefineCode (OpenCoder, arXiv:2411.04905).\n\n"
         f"{read.documents:,} read = {kept.documents:,} kept + {rejected.documents:,} rejected. Every reject "
         "is listed with its reason; `report.html` shows them by step, rule and language."
     )
@@ -139,13 +126,13 @@ def _usage(report: BuildReport, num_files: int) -> str:
 
 
 def _columns(columns: Mapping[str, str]) -> str:
-    return _table(("column", "meaning"), [(f"`{name}`", meaning) for name, meaning in columns.items()])
+    return table(("column", "meaning"), [(f"`{name}`", meaning) for name, meaning in columns.items()])
 
 
 def _steps(report: BuildReport) -> str:
     rows = [
         (
-            _cell(step.name),
+            cell(step.name),
             _STEPS.get(step.name, ""),
             f"{step.taken.documents:,}",
             f"{step.passed.documents:,}",
@@ -154,11 +141,11 @@ def _steps(report: BuildReport) -> str:
         for step in report.steps
     ]
     reasons = [
-        (_cell(reason), f"{count:,}") for reason, count in list(report.rejected_by.items())[:_MOST_LANGUAGES]
+        (cell(reason), f"{count:,}") for reason, count in list(report.rejected_by.items())[:_MOST_LANGUAGES]
     ]
-    body = "## Steps\n\n" + _table(("step", "what it takes out", "took", "let through", "bytes"), rows)
+    body = "## Steps\n\n" + table(("step", "what it takes out", "took", "let through", "bytes"), rows)
     if reasons:
-        body += "\n\n" + _table(("reason", "documents"), reasons)
+        body += "\n\n" + table(("reason", "documents"), reasons)
     return body
 
 
@@ -167,7 +154,7 @@ def _languages(report: BuildReport) -> str:
     kept.sort(key=lambda row: (-row.kept.bytes, row.language))
     rows = [
         (
-            _cell(row.language),
+            cell(row.language),
             row.doc_type,
             f"{row.read.documents:,}",
             f"{row.kept.documents:,}",
@@ -179,7 +166,7 @@ def _languages(report: BuildReport) -> str:
         return "## Languages\n\nNothing was kept."
     more = len(kept) - len(rows)
     end = f"\n\n{more:,} further languages are in `report.html`." if more else ""
-    return "## Languages\n\n" + _table(("language", "type", "read", "kept", "bytes"), rows) + end
+    return "## Languages\n\n" + table(("language", "type", "read", "kept", "bytes"), rows) + end
 
 
 _LICENCES = """## Licences
@@ -200,44 +187,19 @@ def _limits(report: BuildReport) -> str:
     if report.bad_shards:
         lines.insert(0, f"{len(report.bad_shards):,} inputs could not be read and are missing.")
     if report.samples:
-        names = ", ".join(_cell(sample.language) for sample in report.samples)
+        names = ", ".join(cell(sample.language) for sample in report.samples)
         lines.append(f"Sampled down to a cap, hence not in natural proportion: {names}.")
     return "## Limits\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
 def _command(report: BuildReport) -> str:
     sources = " ".join(shlex.quote(source) for source in report.sources)
-    fence = "`" * (max(_longest_ticks(sources), 2) + 1)
+    fence = "`" * (max(longest_ticks(sources), 2) + 1)
     settings = json.dumps(report.settings, indent=2, ensure_ascii=True, sort_keys=True)
-    inner = "`" * (max(_longest_ticks(settings), 2) + 1)
+    inner = "`" * (max(longest_ticks(settings), 2) + 1)
     return (
         "## How to make it again\n\nWith the same inputs and `config.toml`, which is beside this file, the "
         f"bytes are the same:\n\n{fence}bash\n"
-        f"opencoder corpus build {_plain(sources)} -c config.toml -o again\n{fence}\n\n"
+        f"opencoder corpus build {plain(sources)} -c config.toml -o again\n{fence}\n\n"
         f"{inner}json\n{settings}\n{inner}"
     )
-
-
-def _longest_ticks(value: str) -> int:
-    longest = run = 0
-    for char in value:
-        run = run + 1 if char == "`" else 0
-        longest = max(longest, run)
-    return longest
-
-
-def _plain(value: str) -> str:
-    # A name with a line end would leave its line, and one with a surrogate could not be written.
-    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in value)
-
-
-def _cell(value: str) -> str:
-    escaped = _plain(value).replace("\\", "\\\\")
-    for char in "`*_[]|#!~$":
-        escaped = escaped.replace(char, f"\\{char}")
-    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

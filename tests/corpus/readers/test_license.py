@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from corpus.readers.license import find_license, licenses_in
-from corpus.readers.spdx import join_names, tag_of
+from opencoder.spdx import join_names, tag_of
 
 CONFORMANCE = Path(__file__).resolve().parents[4] / "shared" / "reference" / "refinecode-conformance"
 DEBIAN = Path("/usr/share/common-licenses")

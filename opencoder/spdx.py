@@ -23,12 +23,17 @@ _OLD = {
 _SPELLED = {name.lower(): name for name in KNOWN} | _OLD
 
 
+def spelled(name: str) -> str:
+    """Return a name in the case that SPDX gives it; one that is not known stays as it is."""
+    return _SPELLED.get(name.strip().lower(), name.strip())
+
+
 def join_names(names: Iterable[str]) -> str | None:
     """Join names of licences that hold together, each once, sorted; None if there are none.
 
     Known names get the case that SPDX gives them, others stay as they are.
     """
-    found = sorted({_SPELLED.get(name.strip().lower(), name.strip()) for name in names if name.strip()})
+    found = sorted({spelled(name) for name in names if name.strip()})
     # `A OR B` binds weaker than AND.
     joined = [f"({name})" if len(found) > 1 and " or " in name.lower() else name for name in found]
     return " AND ".join(joined) or None
@@ -54,4 +59,4 @@ def tag_of(content: bytes) -> str | None:
     while text.endswith(")") and text.count(")") > text.count("("):
         text = text[:-1]
     words = (word.upper() if word.lower() in ("and", "or", "with") else word for word in text.split())
-    return " ".join(_SPELLED.get(word.lower(), word) for word in words)
+    return " ".join(map(spelled, words))

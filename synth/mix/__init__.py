@@ -1,0 +1,1 @@
+"""Mixtures: which rows of which sources make up a training stage."""
