@@ -23,6 +23,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         clock: Unix seconds at which its clock stands still; None for a clock that goes.
         stop: End at the first test that fails.
         trace: Count the statements and branches that the tests reach.
+        joined: Run in the process of the trial before it, in a namespace of its own.
     """
 
     source: str
@@ -31,6 +32,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     clock: float | None = None
     stop: bool = False
     trace: bool = False
+    joined: bool = False
 
 
 class TestRecord(msgspec.Struct, frozen=True, array_like=True):

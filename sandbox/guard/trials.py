@@ -1,9 +1,10 @@
-"""The trials role: many programs under the same tests, each in a fork of one warm interpreter.
+"""The trials role: many programs under the same tests, in forks of one warm interpreter.
 
 The programs are copies of one solution with faults in them, stubs, and repetitions, so a fork's cost is what
-counts. The forking process loads none of them. A program runs beside its tests and could rewrite them; what
-stands against that is what stands against it in ``cooperative``, and that copies with faults in them must
-fail: a program that passes whatever it does is told by its copies. Who needs more asks for a judgement too.
+counts: those that are expected to fail can share one, until one of them does not come back. The forking
+process loads none of them. A program runs beside its tests and could rewrite them; what stands against that
+is what stands against it in ``cooperative``, and that copies with faults in them must fail: a program that
+passes whatever it does is told by its copies. Who needs more asks for a judgement too.
 
 The payload is a JSON object:
 
@@ -11,7 +12,8 @@ The payload is a JSON object:
 ``setup``     code that runs before each program, in its namespace
 ``trials``    a list of ``source``, and optionally ``order`` (indices of tests), ``seed`` (of ``random``),
               ``clock`` (Unix seconds at which the clock stands still), ``stop`` (at the first test that
-              fails) and ``trace`` (which lines and branches are reached)
+              fails), ``trace`` (which lines and branches are reached) and ``joined`` (runs in the fork of
+              the one before it, in a namespace of its own)
 ``cpu_s``     CPU seconds of the first trial; the others get ten times what it took, up to that
 ``wall_s``    seconds of each trial, for those that wait
 ``memory_bytes``  of data of each trial
@@ -32,6 +34,7 @@ import signal
 import socket
 import time
 import types
+from collections.abc import Iterator
 from typing import Any
 
 from . import cooperative, wire
@@ -53,24 +56,30 @@ def run(job: dict[str, Any], channel: int, payload: int) -> None:
     with open(payload, "rb", closefd=False) as file:
         plan = json.loads(file.read())
     saved, tests = cooperative.Saved(), cooperative.Runs(plan["tests"])
+    trials = plan["trials"]
     longest = plan["cpu_s"]
-    for number, trial in enumerate(plan["trials"]):
-        record = _carry_out(plan, trial, saved, tests, channel)
-        if number == 0:
-            # A fault can make a loop endless; what takes so much longer than the program has failed.
-            longest = min(longest, _SLOWER * record["cpu_s"] + _SLACK_S)
-        plan["cpu_s"] = longest
-        _write(channel, wire.frame(RECORD, json.dumps(record).encode()))
+    done = 0
+    while done < len(trials):
+        end = done + 1
+        while end < len(trials) and trials[end].get("joined"):
+            end += 1
+        for record in _carry_out(plan, trials[done:end], saved, tests, channel):
+            if done == 0:
+                # A fault can make a loop endless; what takes so much longer than the program has failed.
+                longest = min(longest, _SLOWER * record["cpu_s"] + _SLACK_S)
+            plan["cpu_s"] = longest
+            _write(channel, wire.frame(RECORD, json.dumps(record).encode()))
+            done += 1
 
 
 def _carry_out(
     plan: dict[str, Any],
-    trial: dict[str, Any],
+    trials: list[dict[str, Any]],
     saved: cooperative.Saved,
     tests: cooperative.Runs,
     channel: int,
-) -> dict[str, Any]:
-    """Fork, let the fork load the program, hand it the token, and wait for what it says."""
+) -> Iterator[dict[str, Any]]:
+    """Fork, and yield what the fork says of each program; the first that says nothing of use ends it."""
     ours, theirs = socket.socketpair()
     began = time.monotonic()
     pid = os.fork()
@@ -79,33 +88,49 @@ def _carry_out(
             ours.close()
             os.close(channel)
             os.setsid()
-            _be_tried(plan, trial, saved, tests, theirs)
+            _be_tried(plan, trials, saved, tests, theirs)
         finally:
             os._exit(0)
     theirs.close()
-    said, how = _listen(ours, pid, plan)
+    frames, used = wire.Frames(1 << 24), 0.0
+    last: dict[str, Any] = {}
+    for number in range(len(trials)):
+        said, how = _listen(ours, frames, pid, plan, used)
+        now, cpu_s = time.monotonic(), _cpu_s(pid)
+        last = {
+            "how": how or "verdict",
+            "wall_s": round(now - began, 6),
+            "cpu_s": round(cpu_s - used, 6),
+            **said,
+        }
+        began, used = now, cpu_s
+        if how or number == len(trials) - 1:
+            break
+        yield last
     ours.close()
     try:
         os.killpg(pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
-    _, status, used = os.wait4(pid, 0)
-    if not said and how == "ended" and os.WIFSIGNALED(status) and os.WTERMSIG(status) != signal.SIGKILL:
-        how = f"signal {os.WTERMSIG(status)}"
-    record = {"how": "verdict" if said else how, "wall_s": round(time.monotonic() - began, 6)}
-    return {**record, "cpu_s": round(used.ru_utime + used.ru_stime, 6), **said}
+    _, status, spent = os.wait4(pid, 0)
+    if last["how"] == "ended" and os.WIFSIGNALED(status) and os.WTERMSIG(status) != signal.SIGKILL:
+        last["how"] = f"signal {os.WTERMSIG(status)}"
+    if len(trials) == 1:
+        last["cpu_s"] = round(spent.ru_utime + spent.ru_stime, 6)  # with what it waited for
+    yield last
 
 
-def _listen(ours: socket.socket, pid: int, plan: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """Return the verdict, or an empty one and why there is none."""
-    frames = wire.Frames(1 << 24)
+def _listen(
+    ours: socket.socket, frames: wire.Frames, pid: int, plan: dict[str, Any], used_s: float
+) -> tuple[dict[str, Any], str]:
+    """Return what is said of the next program, or nothing and why; ``used_s``: CPU seconds before it."""
     token = os.urandom(_TOKEN_BYTES).hex()
     asked = False
     end = time.monotonic() + plan["wall_s"]
     while True:
         ready, _, _ = select.select([ours], [], [], _POLL_S)
         if not ready:
-            if time.monotonic() > end or _cpu_s(pid) > plan["cpu_s"]:
+            if time.monotonic() > end or _cpu_s(pid) - used_s > plan["cpu_s"]:
                 return {}, "timeout"
             continue
         try:
@@ -132,21 +157,34 @@ def _cpu_s(pid: int) -> float:
 
 def _be_tried(
     plan: dict[str, Any],
+    trials: list[dict[str, Any]],
+    saved: cooperative.Saved,
+    tests: cooperative.Runs,
+    channel: socket.socket,
+) -> None:
+    """In the fork: load each program, run the tests, tell what became of them."""
+    for number in range(3):
+        os.dup2(os.open(os.devnull, os.O_RDWR), number)
+    seconds = int(plan["cpu_s"] * len(trials)) + 2
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    resource.setrlimit(resource.RLIMIT_DATA, (plan["memory_bytes"], plan["memory_bytes"]))
+    for trial in trials:
+        _be_tried_once(plan, trial, saved, tests, channel)
+
+
+def _be_tried_once(
+    plan: dict[str, Any],
     trial: dict[str, Any],
     saved: cooperative.Saved,
     tests: cooperative.Runs,
     channel: socket.socket,
 ) -> None:
-    """In the fork: load the program, run the tests, tell what became of them."""
-    for number in range(3):
-        os.dup2(os.open(os.devnull, os.O_RDWR), number)
-    seconds = int(plan["cpu_s"]) + 2
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_DATA, (plan["memory_bytes"], plan["memory_bytes"]))
     send, receive, frame, dumps = channel.sendall, channel.recv, wire.frame, json.dumps
     random.seed(trial.get("seed", 0))
     if trial.get("clock") is not None:
         _stop_clock(trial["clock"])
+    if trial.get("joined"):
+        saved.restore()  # what the program before it has done
     said: dict[str, Any] = {"tests": [], "load": ""}
     trace = Trace() if trial.get("trace") else None
     try:

@@ -75,8 +75,9 @@ async def verify(
     repeats = _repeats(code, len(tests))
     tries = [
         *repeats,
-        *(Trial(source=stub.source, stop=True) for stub in stubs),
-        *(Trial(source=mutant.source, stop=True) for mutant in mutants),
+        # Stubs apart from the code: nothing that it leaves behind may make them fail.
+        *(Trial(source=stub.source, stop=True, joined=number > 0) for number, stub in enumerate(stubs)),
+        *(Trial(source=mutant.source, stop=True, joined=number > 0) for number, mutant in enumerate(mutants)),
     ]
     tried = await run_trials(sandbox, tries, tests, entry_point=entry_point, setup=prelude, limits=limits)
     if tried.result.verdict is Verdict.SANDBOX_ERROR:
