@@ -29,7 +29,20 @@ _BATCH_TEXTS = 1 << 12  # the number of a text and a bucket share 32 bits
 _BASE = 0x01000193
 _MIX = 0x9E3779B1
 
-CLASSES = ("other", "lower", "upper", "digit", "space", "newline", "bracket", "quote", "operator", "_", "#", ".,:;")
+CLASSES = (
+    "other",
+    "lower",
+    "upper",
+    "digit",
+    "space",
+    "newline",
+    "bracket",
+    "quote",
+    "operator",
+    "_",
+    "#",
+    ".,:;",
+)
 _MEMBERS = {
     1: b"abcdefghijklmnopqrstuvwxyz",
     2: b"ABCDEFGHIJKLMNOPQRSTUVWXYZ",
@@ -139,7 +152,9 @@ def _shapes(
     for kind, members in _MEMBERS.items():
         table[list(members)] = kind
     num, num_texts = len(CLASSES), len(sizes)
-    shares = np.bincount(owner * np.int64(num) + table[data], minlength=num * num_texts).reshape(num_texts, num)
+    shares = np.bincount(owner * np.int64(num) + table[data], minlength=num * num_texts).reshape(
+        num_texts, num
+    )
     shares[:, 0] -= _PAD
     per_byte = np.maximum(sizes, 1)[:, None]
     triple = (data[2:] == data[1:-1]) & (data[1:-1] == data[:-2]) & ((data[2:] == 34) | (data[2:] == 39))
@@ -164,10 +179,8 @@ def _line_shapes(
     if not len(starts):
         return np.zeros((len(sizes), 7))
     whose = owner[starts].astype(np.int64)
-    filled = np.append(np.flatnonzero((data != 32) & (data != 9)), len(data) - 1)
-    inner = filled[np.searchsorted(filled, starts)]
-    ends = np.append(np.flatnonzero((data == 10) | (data == 0)), len(data))
-    lengths = ends[np.searchsorted(ends, starts)] - starts
+    inner = _next(starts, (data != 32) & (data != 9), len(data) - 1)
+    lengths = _next(starts, (data == 10) | (data == 0), len(data)) - starts
     mark, after = data[inner], data[np.minimum(inner + 1, len(data) - 1)]
     blank = mark == 10
     comment = (mark == 35) | (mark == 42) | ((mark == 47) & ((after == 47) | (after == 42)))
@@ -185,3 +198,11 @@ def _line_shapes(
 
     columns = [np.log1p(num_lines), mean(lengths), np.log1p(largest(lengths)), mean(blank), mean(comment)]
     return np.column_stack([*columns, mean(indent), largest(indent)])
+
+
+def _next(starts: NDArray[np.int64], marked: NDArray[np.bool_], last: int) -> NDArray[np.int64]:
+    """Return for each start the first marked place from there on, or ``last``."""
+    import numpy as np
+
+    places = np.append(np.flatnonzero(marked), last)
+    return places[np.cumsum(marked, dtype=np.int64)[starts] - marked[starts]]

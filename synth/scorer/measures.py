@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -94,7 +95,7 @@ def calibration(scores: Sequence[float], labels: Sequence[float]) -> list[Decile
     """Return the mean label of each tenth of the texts, from the lowest scores to the highest."""
     pairs = sorted(zip(scores, labels, strict=True))
     cuts = [len(pairs) * part // 10 for part in range(11)]
-    parts = [pairs[low:high] for low, high in zip(cuts, cuts[1:], strict=False) if high > low]
+    parts = [pairs[low:high] for low, high in itertools.pairwise(cuts) if high > low]
     return [
         Decile(
             low=round(part[0][0], 6),

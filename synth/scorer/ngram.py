@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from opencoder.errors import DataError
 from opencoder.files import atomic, reading_from
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FILE = "ngram.npz"
 PENALTIES = (0.1, 0.3, 1.0, 3.0)
 """Tried on a part of the training texts; the best by squared error is taken for all of them."""
 
@@ -75,6 +74,9 @@ class NgramModel:
         penalty: Of the ridge.
     """
 
+    FILE: ClassVar[str] = "ngram.npz"
+    VERSION: ClassVar[int] = VERSION
+
     def __init__(
         self,
         *,
@@ -102,40 +104,42 @@ class NgramModel:
             UserError: The labels cannot be split in two.
         """
         fit, check = split(labels, held_out=0.2, seed=seed + 1)
-        trials = [(cls._fit(fit, penalty), penalty) for penalty in PENALTIES]
         texts, targets = [label.text for label in check], [label.label for label in check]
 
         def error(model: Self) -> float:
             pairs = zip(model.score(texts), targets, strict=True)
             return sum((score - target) ** 2 for score, target in pairs)
 
-        _, penalty = min(trials, key=lambda trial: error(trial[0]))
-        return cls._fit(labels, penalty)
+        best = min(cls._fit(fit, PENALTIES), key=error)
+        return cls._fit(labels, [best.penalty])[0]
 
     @classmethod
-    def _fit(cls, labels: Sequence[Label], penalty: float) -> Self:
+    def _fit(cls, labels: Sequence[Label], penalties: Sequence[float]) -> list[Self]:
+        """Fit one model for each penalty."""
         import numpy as np
 
-        all_batches = list(batches([label.text for label in labels]))
-        seen_by = sum(
-            (np.bincount(batch.buckets, minlength=NUM_BUCKETS) for batch in all_batches),
-            np.zeros(NUM_BUCKETS, np.int64),
-        )
+        parts = list(batches([label.text for label in labels]))
+        seen_by = np.zeros(NUM_BUCKETS, np.int64)
+        for part in parts:
+            seen_by += np.bincount(part.buckets, minlength=NUM_BUCKETS)
         rarity = np.where(seen_by > 1, np.log((1 + len(labels)) / (1 + seen_by)) + 1, 0).astype(np.float32)
-        shapes = np.concatenate([batch.shapes for batch in all_batches])
+        shapes = np.concatenate([part.shapes for part in parts])
         centre, spread = shapes.mean(axis=0), shapes.std(axis=0)
-        model = cls(
-            weights=np.zeros(NUM_BUCKETS + 2 * len(SHAPES), np.float32),
-            rarity=rarity,
-            centre=centre,
-            spread=np.where(spread > 0, spread, 1).astype(np.float32),
-            intercept=0.0,
-            penalty=penalty,
-        )
+        spread = np.where(spread > 0, spread, 1).astype(np.float32)
+        matrix = _matrix(parts, rarity, centre, spread)
         target = np.array([label.label for label in labels])
-        model.intercept = float(target.mean())
-        model.weights = _ridge(model._matrix(all_batches), target - model.intercept, penalty)
-        return model
+        mean = float(target.mean())
+        return [
+            cls(
+                weights=_ridge(matrix, target - mean, penalty),
+                rarity=rarity,
+                centre=centre,
+                spread=spread,
+                intercept=mean,
+                penalty=penalty,
+            )
+            for penalty in penalties
+        ]
 
     def score(self, texts: Sequence[str]) -> list[float]:
         """Return a score from 0 to 5 for each text."""
@@ -144,7 +148,8 @@ class NgramModel:
         scores: list[float] = []
         weights = self.weights.astype(np.float64)
         for batch in batches(texts):
-            found = self._matrix([batch]).times(weights) + self.intercept
+            matrix = _matrix([batch], self.rarity, self.centre, self.spread)
+            found = matrix.times(weights) + self.intercept
             scores += np.clip(found, LOWEST, HIGHEST).tolist()
         return scores
 
@@ -152,7 +157,7 @@ class NgramModel:
         """Write the model into a folder and return the name of its file."""
         import numpy as np
 
-        with atomic(folder / FILE) as file:
+        with atomic(folder / self.FILE) as file:
             np.savez(
                 file,
                 weights=self.weights,
@@ -161,7 +166,7 @@ class NgramModel:
                 spread=self.spread,
                 scalars=np.array([self.intercept, self.penalty]),
             )
-        return FILE
+        return self.FILE
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -172,7 +177,7 @@ class NgramModel:
         """
         import numpy as np
 
-        path = folder / FILE
+        path = folder / cls.FILE
         try:
             with reading_from(path), np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
@@ -195,19 +200,26 @@ class NgramModel:
             "penalty": self.penalty,
         }
 
-    def _matrix(self, parts: Sequence[Batch]) -> _Matrix:
-        import numpy as np
 
-        sizes = np.concatenate([np.diff(part.starts) for part in parts])
-        starts = np.concatenate([[0], np.cumsum(sizes)])
-        buckets = np.concatenate([part.buckets for part in parts])
-        values = (1 + np.log(np.concatenate([part.counts for part in parts]))) * self.rarity[buckets]
-        lengths = np.sqrt(np.add.reduceat(values * values, starts[:-1]))
-        values /= np.repeat(np.maximum(lengths, 1e-9), sizes)
-        shapes = np.concatenate([part.shapes for part in parts])
-        level = np.clip((shapes - self.centre) / self.spread, -_CLIP, _CLIP)
-        dense = np.concatenate([level, level * level - 1], axis=1) * np.float32(_SHAPE_SCALE)
-        return _Matrix(starts, buckets, values, dense)
+def _matrix(
+    parts: Sequence[Batch],
+    rarity: NDArray[np.float32],
+    centre: NDArray[np.float32],
+    spread: NDArray[np.float32],
+) -> _Matrix:
+    """Weigh n-grams (logarithm of the count by rarity, length 1 per text) and standardise shapes."""
+    import numpy as np
+
+    sizes = np.concatenate([np.diff(part.starts) for part in parts])
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    buckets = np.concatenate([part.buckets for part in parts])
+    values = (1 + np.log(np.concatenate([part.counts for part in parts]))) * rarity[buckets]
+    lengths = np.sqrt(np.add.reduceat(values * values, starts[:-1]))
+    values /= np.repeat(np.maximum(lengths, 1e-9), sizes)
+    shapes = np.concatenate([part.shapes for part in parts])
+    level = np.clip((shapes - centre) / spread, -_CLIP, _CLIP)
+    dense = np.concatenate([level, level * level - 1], axis=1) * np.float32(_SHAPE_SCALE)
+    return _Matrix(starts, buckets, values, dense)
 
 
 def _ridge(matrix: _Matrix, target: NDArray[np.float64], penalty: float) -> NDArray[np.float32]:
