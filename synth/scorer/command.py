@@ -148,12 +148,11 @@ def _scored(
     rows = islice(_texts(source), limit)
     while batch := list(islice(rows, _BATCH)):
         for (row, _), value in zip(batch, scorer.score([text for _, text in batch]), strict=True):
-            value = round(value, 4)
-            scores.append(value)
+            scores.append(round(value, 4))
             if row.get("schema") == SCHEMA:
-                yield {**row, "scores": {**(row.get("scores") or {}), RUBRIC: value}}
+                yield {**row, "scores": {**(row.get("scores") or {}), RUBRIC: scores[-1]}}
             else:
-                yield {**row, "score": value}
+                yield {**row, "score": scores[-1]}
 
 
 def _texts(source: Path) -> Iterator[tuple[dict[str, Any], str]]:

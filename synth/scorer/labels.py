@@ -136,9 +136,8 @@ def to_label(data: Mapping[str, Any]) -> Label:
 
 def _value(value: object, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(
-            f"{name} must be a number from 0 to 5, not {'missing' if value is None else value!r}"
-        )
+        found = "it is missing" if value is None else f"not {value!r}"
+        raise ValueError(f"{name} must be a number from 0 to 5, {found}")
     if not math.isfinite(value) or not LOWEST <= value <= HIGHEST:
         raise ValueError(f"{name} must be from 0 to 5, not {value:g}")
     return float(value)

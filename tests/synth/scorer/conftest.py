@@ -13,13 +13,10 @@ import pytest
 from synth.scorer.labels import Label
 
 MODULES = (
-    "argparse ast bisect calendar cmd code codeop collections colorsys configparser contextlib copy csv "
-    "dataclasses datetime difflib dis enum fileinput fnmatch fractions ftplib functools getopt gettext glob "
-    "graphlib heapq hmac imaplib inspect ipaddress locale mailbox mimetypes nntplib ntpath numbers operator "
-    "optparse pathlib pdb pickletools plistlib poplib posixpath pprint profile pstats pydoc quopri random "
-    "sched selectors shelve shlex shutil smtplib socketserver sre_parse statistics string stringprep "
-    "subprocess sunau tabnanny tarfile tempfile textwrap threading timeit tokenize trace traceback turtle "
-    "typing uuid warnings wave weakref webbrowser xdrlib zipapp zipfile _pydecimal _pyio _strptime"
+    "argparse ast bisect calendar cmd collections colorsys configparser contextlib csv datetime difflib "
+    "fileinput fnmatch fractions functools glob graphlib heapq inspect ipaddress locale mailbox ntpath "
+    "optparse pathlib pdb pickletools pprint random shlex shutil statistics string subprocess tarfile "
+    "textwrap threading tokenize traceback turtle typing uuid weakref zipfile _pydecimal _pyio _strptime"
 ).split()
 
 
@@ -60,7 +57,7 @@ def stdlib_functions() -> list[str]:
     sources = [path.read_text("utf-8") for path in paths if path.is_file()]
     found = [code for source in sources for code in functions(source) if len(code) < 4000]
     random.Random(7).shuffle(found)
-    return found[:2000]
+    return found[:1200]
 
 
 @pytest.fixture(scope="session")
