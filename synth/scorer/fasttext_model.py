@@ -128,7 +128,7 @@ def _vocabulary(bags: Iterable[Sequence[str]]) -> list[str]:
 
 
 def _first_vectors(words: Sequence[str], seed: int) -> Iterable[str]:
-    """Yield the lines of a file of vectors: uniform within one over the dimensions, as fastText draws them."""
+    """Yield the lines of a file of vectors: uniform, as large as those that fastText draws."""
     import numpy as np
 
     yield f"{len(words)} {DIMENSIONS}\n"

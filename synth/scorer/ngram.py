@@ -35,6 +35,7 @@ class _Matrix(NamedTuple):
     buckets: NDArray[np.int32]
     values: NDArray[np.float32]
     dense: NDArray[np.float32]
+    num_buckets: int
 
     def times(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Multiply with a weight per feature: a value per text."""
@@ -45,17 +46,17 @@ class _Matrix(NamedTuple):
             begin, end = self.starts[low], self.starts[high]
             terms = self.values[begin:end] * weights[self.buckets[begin:end]]
             out[low:high] = np.add.reduceat(terms, self.starts[low:high] - begin)
-        return out + _product(self.dense, weights[NUM_BUCKETS:])
+        return out + _product(self.dense, weights[self.num_buckets :])
 
     def transposed(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
         """Multiply the transposed matrix with a value per text: a value per feature."""
         import numpy as np
 
-        out = np.zeros(NUM_BUCKETS)
+        out = np.zeros(self.num_buckets)
         for low, high in self._parts():
             begin, end = self.starts[low], self.starts[high]
             repeated = np.repeat(residual[low:high], np.diff(self.starts[low : high + 1]))
-            out += np.bincount(self.buckets[begin:end], self.values[begin:end] * repeated, NUM_BUCKETS)
+            out += np.bincount(self.buckets[begin:end], self.values[begin:end] * repeated, self.num_buckets)
         return np.concatenate([out, _product(self.dense.T, residual)])
 
     def _parts(self, size: int = 2048) -> list[tuple[int, int]]:
@@ -130,11 +131,18 @@ class NgramModel:
         matrix = _matrix(parts, rarity, centre, spread)
         target = np.array([label.label for label in labels])
         mean = float(target.mean())
-        models, weights = [], np.zeros(NUM_BUCKETS + matrix.dense.shape[1])
+        # Most buckets are empty; solved is for the others alone.
+        columns = np.flatnonzero(rarity > 0)
+        place = (np.cumsum(rarity > 0) - 1).astype(np.int32)
+        matrix = matrix._replace(buckets=place[matrix.buckets], num_buckets=len(columns))
+        columns = np.concatenate([columns, NUM_BUCKETS + np.arange(2 * len(SHAPES))])
+        models, solution = [], np.zeros(len(columns))
         for penalty in penalties:
-            weights = _ridge(matrix, target - mean, penalty, weights)
+            solution = _ridge(matrix, target - mean, penalty, solution)
+            weights = np.zeros(NUM_BUCKETS + 2 * len(SHAPES), np.float32)
+            weights[columns] = solution
             model = cls(
-                weights=weights.astype(np.float32),
+                weights=weights,
                 rarity=rarity,
                 centre=centre,
                 spread=spread,
@@ -231,7 +239,7 @@ def _matrix(
     shapes = np.concatenate([part.shapes for part in parts])
     level = np.clip((shapes - centre) / spread, -_CLIP, _CLIP)
     dense = np.concatenate([level, level * level - 1], axis=1) * np.float32(_SHAPE_SCALE)
-    return _Matrix(starts, buckets, values, dense)
+    return _Matrix(starts, buckets, values, dense, NUM_BUCKETS)
 
 
 def _ridge(

@@ -97,10 +97,11 @@ def _measure(scores: Sequence[float], labels: Sequence[Label], seed: int) -> Mod
         found.append(score)
         targets.append(label.label)
     targets = [label.label for label in labels]
+    overall = agreement(scores, targets, seed=seed)
     return ModelReport(
-        overall=agreement(scores, targets, seed=seed),
+        overall=overall,
         languages={
-            language: agreement(found, targets, seed=seed)
+            language: overall if len(by_language) == 1 else agreement(found, targets, seed=seed)
             for language, (found, targets) in sorted(by_language.items())
             if len(found) >= MIN_OF_LANGUAGE
         },

@@ -41,7 +41,7 @@ def merge_intervals(intervals: list[tuple[int, int]]) -> list[tuple[int, int]]:
 BAD = {
     "getter": "def name(self):\n    return self._name\n",
     "stub": "def read(path):\n    raise NotImplementedError\n",
-    "test": "def test_add():\n    assert add(1, 2) == 3\n    for i in range(3):\n        assert add(i, 0) == i\n",
+    "test": "def test_add():\n    assert add(1, 2) == 3\n    for i in (0, 1):\n        assert add(i, 0)\n",
     "data": "TABLE = [" + ", ".join(map(str, range(300))) + "]\n",
     "script": "import requests\nprint(requests.get('http://localhost').text)\n",
     "broken": "def f(:\n    pass\n",
@@ -96,7 +96,7 @@ def test_parts_add_up() -> None:
 
 
 def test_a_method_is_complete_with_its_class() -> None:
-    method = "    def add(self, item):\n        for one in item:\n            self.items.append(one)\n        return self\n"
+    method = "    def add(self, more):\n        for one in more:\n            self.all.append(one)\n        return self\n"
     assert parts("class Bag:\n" + method)["complete"] == 1
     assert parts(method)["complete"] < 0.5
 
@@ -133,7 +133,8 @@ def test_undefined_names(code: str, names: set[str]) -> None:
 
 
 def test_modules_from_outside() -> None:
-    code = "from __future__ import annotations\nimport os.path, numpy.linalg\nfrom .a import b\nfrom yaml.x import y\n"
+    code = "from __future__ import annotations\nimport os.path, numpy.linalg\nfrom .a import b\n"
+    code += "from yaml.x import y\n"
     assert outside_modules(list(ast.walk(ast.parse(code)))) == {"numpy", ".a", "yaml"}
 
 

@@ -37,8 +37,8 @@ def test_both_models_order_texts_that_they_have_not_seen(trained: tuple[Path, Re
     for found in report.models.values():
         assert found.overall.spearman is not None
         assert found.overall.ci95 is not None
-        assert found.overall.spearman > 0.7
-        assert found.overall.ci95.low > 0.6
+        assert found.overall.spearman > 0.6
+        assert found.overall.ci95.low > 0.5
         assert found.f1 is not None
         assert found.f1 > 0.65
         assert set(found.languages) == {"python"}
