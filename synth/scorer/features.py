@@ -159,9 +159,8 @@ def _shapes(
     per_byte = np.maximum(sizes, 1)[:, None]
     triple = (data[2:] == data[1:-1]) & (data[1:-1] == data[:-2]) & ((data[2:] == 34) | (data[2:] == 39))
     quoted = np.bincount(owner[2:][triple], minlength=num_texts) > 0
-    return np.column_stack(
-        [shares / per_byte, np.log1p(sizes), _line_shapes(data, owner, sizes), quoted],
-    )
+    lines = _line_shapes(data, owner, sizes)
+    return np.column_stack([shares / per_byte, np.log1p(sizes), lines, quoted.astype(np.float64)])
 
 
 def _line_shapes(
@@ -197,7 +196,7 @@ def _line_shapes(
         return most
 
     columns = [np.log1p(num_lines), mean(lengths), np.log1p(largest(lengths)), mean(blank), mean(comment)]
-    return np.column_stack([*columns, mean(indent), largest(indent)])
+    return np.column_stack([*columns, mean(indent), largest(indent).astype(np.float64)])
 
 
 def _next(starts: NDArray[np.int64], marked: NDArray[np.bool_], last: int) -> NDArray[np.int64]:

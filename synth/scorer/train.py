@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from opencoder.errors import UserError
 from opencoder.files import make_folder, sha256_file, writing_to
@@ -63,14 +64,9 @@ def train(
     targets = [label.label for label in measured]
     if len(set(targets)) == 1:
         raise UserError(f"all held-out labels are {targets[0]:g}; add labels or change --seed")
-    trained: dict[Kind, tuple[TrainedModel, list[float], ModelReport]] = {}
-    for kind in dict.fromkeys(models):
-        model = model_class(kind).train(fit, seed=seed)
-        scores = model.score([label.text for label in measured])
-        trained[kind] = model, scores, _measure(scores, measured, seed)
-        _log.info("%s: Spearman %.3f on %d labels", kind, _overall(trained[kind][2]), len(measured))
-    best = max(trained, key=lambda kind: _overall(trained[kind][2]))
-    model, scores, _ = trained[best]
+    trained = _fit_all(fit, measured, models, seed)
+    best = max(trained, key=lambda kind: trained[kind].correlation)
+    model, scores = trained[best].model, trained[best].scores
     facts = _write_labels(labels, out, len(fit))
     name = model.save(out)
     report = Report(
@@ -81,13 +77,36 @@ def train(
         held_out=held_out,
         features=model.facts(),
         labels=facts,
-        models={kind: measures for kind, (_, _, measures) in trained.items()},
+        models={kind: one.report for kind, one in trained.items()},
         calibration=calibration(scores, targets),
         quantiles=quantiles(scores),
         files={name: sha256_file(out / name)},
     )
     artefact.write_report(out, report)
     return report
+
+
+class _Trained(NamedTuple):
+    model: TrainedModel
+    scores: list[float]
+    report: ModelReport
+
+    @property
+    def correlation(self) -> float:
+        return self.report.overall.spearman or 0.0
+
+
+def _fit_all(
+    fit: Sequence[Label], measured: Sequence[Label], models: Sequence[Kind], seed: int
+) -> dict[Kind, _Trained]:
+    """Train each model, and measure it on the held-out labels."""
+    trained: dict[Kind, _Trained] = {}
+    for kind in dict.fromkeys(models):
+        model = model_class(kind).train(fit, seed=seed)
+        scores = model.score([label.text for label in measured])
+        trained[kind] = _Trained(model, scores, _measure(scores, measured, seed))
+        _log.info("%s: Spearman %.3f on %d labels", kind, trained[kind].correlation, len(measured))
+    return trained
 
 
 def _measure(scores: Sequence[float], labels: Sequence[Label], seed: int) -> ModelReport:
@@ -107,10 +126,6 @@ def _measure(scores: Sequence[float], labels: Sequence[Label], seed: int) -> Mod
         },
         f1=f1_at_threshold(scores, targets),
     )
-
-
-def _overall(report: ModelReport) -> float:
-    return report.overall.spearman or 0.0
 
 
 def _write_labels(labels: Sequence[Label], out: Path, num_train: int) -> LabelFacts:

@@ -96,7 +96,8 @@ def test_parts_add_up() -> None:
 
 
 def test_a_method_is_complete_with_its_class() -> None:
-    method = "    def add(self, more):\n        for one in more:\n            self.all.append(one)\n        return self\n"
+    method = "    def add(self, more):\n        for one in more:\n"
+    method += "            self.all.append(one)\n        return self\n"
     assert parts("class Bag:\n" + method)["complete"] == 1
     assert parts(method)["complete"] < 0.5
 
