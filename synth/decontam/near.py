@@ -1,0 +1,71 @@
+"""Held-out texts that a text is nearly equal to."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from opencoder.errors import DependencyError
+
+THRESHOLD = 0.6
+"""Least Jaccard similarity of the pairs of words."""
+
+_LEAST_PAIRS = 6
+_BANDS, _ROWS = 16, 4  # half of the pairs at 0.5 become candidates, 97 % of those at 0.66
+_COMMENT_OR_DOCSTRING = re.compile(r"(\"\"\"|''').*?\1|(?:#|//)[^\n]*", re.DOTALL)
+
+
+class NearIndex:
+    """Held-out texts by MinHash (``datasketch``); candidates are compared by their exact Jaccard similarity.
+
+    Args:
+        texts: The words of each text, by its number.
+    """
+
+    def __init__(self, texts: Mapping[int, Sequence[str]]) -> None:
+        sketch, lsh = _datasketch()
+        self._empty = sketch(num_perm=_BANDS * _ROWS, hashfunc=zlib.crc32)
+        self._pairs = {number: _pairs(text) for number, text in texts.items()}
+        self._pairs = {number: pairs for number, pairs in self._pairs.items() if len(pairs) >= _LEAST_PAIRS}
+        self._lsh = lsh(num_perm=_BANDS * _ROWS, params=(_BANDS, _ROWS))
+        for number, pairs in self._pairs.items():
+            self._lsh.insert(number, self._sketch(pairs))
+
+    def find(self, words: Sequence[str]) -> list[tuple[int, float]]:
+        """Return ``(text, similarity)`` of the held-out texts that the words are nearly equal to."""
+        pairs = _pairs(words)
+        if len(pairs) < _LEAST_PAIRS:
+            return []
+        found: list[tuple[int, float]] = []
+        for number in sorted(self._lsh.query(self._sketch(pairs))):
+            other = self._pairs[number]
+            similarity = len(pairs & other) / len(pairs | other)
+            if similarity >= THRESHOLD:
+                found.append((number, similarity))
+        return found
+
+    def _sketch(self, pairs: set[bytes]) -> Any:
+        sketch = self._empty.copy()  # the permutations cost more than all the rest
+        sketch.update_batch(list(pairs))
+        return sketch
+
+
+def bare(code: str) -> str:
+    """Return code without comments and docstrings, as far as can be told without parsing it."""
+    return _COMMENT_OR_DOCSTRING.sub(" ", code)
+
+
+def _pairs(words: Sequence[str]) -> set[bytes]:
+    return {f"{one} {two}".encode() for one, two in zip(words, words[1:], strict=False)}
+
+
+def _datasketch() -> tuple[Any, Any]:
+    try:
+        from datasketch import MinHash, MinHashLSH
+    except ImportError as error:
+        raise DependencyError(
+            "decontamination needs datasketch", repair="pip install 'opencoder[synth]'"
+        ) from error
+    return MinHash, MinHashLSH
