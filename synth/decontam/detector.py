@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from synth.decontam.grams import LENGTH, GramIndex, PhraseIndex, Run
+from synth.decontam.grams import GramIndex, PhraseIndex, Run
 from synth.decontam.names import NameIndex
 from synth.decontam.near import NearIndex, bare
 from synth.decontam.references import Reference
@@ -34,9 +34,9 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         benchmark: Name of the benchmark.
         task_id: In the benchmark.
-        rule: ``entry_point``: the task's function is defined or asked for; ``ten_gram``: ten words in a row are
-            those of prompt, solution or tests; ``prompt``: a prompt too short for that is there as a whole;
-            ``near``: question or code is nearly equal.
+        rule: ``entry_point``: the task's function is defined or asked for; ``ten_gram``: ten words in a row
+            are those of prompt, solution or tests; ``prompt``: a prompt too short for that is there as a
+            whole; ``near``: question or code is nearly equal.
         tier: Whether the row is to go, or to be looked at.
         text: What of the row matched, at most 200 characters.
     """
@@ -114,13 +114,14 @@ class Detector:
     def _certain(self, row: _Texts, split: list[list[str]]) -> Iterator[tuple[int, Rule, str]]:
         yield from self._plain_names(row) if self.mode == "paper" else self._defined(row, split)
         for text, found in zip(row.texts, split, strict=True):
-            for run in self._grams.find(found):
-                for task in self._owners[run.text]:
-                    yield task, "ten_gram", _shown(text, run)
+            runs: list[tuple[Rule, Run]] = [("ten_gram", run) for run in self._grams.find(found)]
             if self.mode == "default":
-                for run in self._phrases.find(found):
-                    for task in self._owners[run.text]:
-                        yield task, "prompt", _shown(text, run)
+                runs += [("prompt", run) for run in self._phrases.find(found)]
+            places = list(spans(text)) if runs else []
+            for rule, run in runs:
+                shown = text[places[run.start][0] : places[run.end - 1][1]]
+                for task in self._owners[run.text]:
+                    yield task, rule, shown
 
     def _defined(self, row: _Texts, split: list[list[str]]) -> Iterator[tuple[int, Rule, str]]:
         named = self._names.find(row.texts, split, num_asked=row.num_asked, entry_point=row.entry_point)
@@ -128,21 +129,26 @@ class Detector:
             yield task, "entry_point", _line(row.texts[number], start, end) if end else row.entry_point
 
     def _plain_names(self, row: _Texts) -> Iterator[tuple[int, Rule, str]]:
+        seen: set[str] = set()
         for text in row.texts:
             for match in re.finditer(r"\w+", text):
-                for task in self._by_name.get(match[0], ()):
-                    yield task, "entry_point", _line(text, *match.span())
+                if match[0] in self._by_name and match[0] not in seen:
+                    seen.add(match[0])
+                    for task in self._by_name[match[0]]:
+                        yield task, "entry_point", _line(text, *match.span())
 
     def _nearly(self, row: _Texts, split: list[list[str]]) -> Iterator[tuple[int, str]]:
         for text, found in zip(row.texts[: row.num_questions], split, strict=False):
             for task, _ in self._near_prompts.find(found):
-                yield task, text[:_SHOWN_CHARS]
+                yield task, text
         for task, _ in self._near_solutions.find(words(bare(row.code))):
-            yield task, row.code[:_SHOWN_CHARS]
+            yield task, row.code
 
     def _match(self, task: int, rule: Rule, tier: Tier, text: str) -> Match:
         one = self._references[task]
-        return Match(benchmark=one.benchmark, task_id=one.task_id, rule=rule, tier=tier, text=text)
+        return Match(
+            benchmark=one.benchmark, task_id=one.task_id, rule=rule, tier=tier, text=text[:_SHOWN_CHARS]
+        )
 
     def _distinct_texts(self) -> list[list[str]]:
         """Return the words of all held-out texts, each once, and note in ``_owners`` whose they are."""
@@ -188,14 +194,9 @@ def _by_name(references: Iterable[Reference]) -> dict[str, list[int]]:
     return found
 
 
-def _shown(text: str, run: Run) -> str:
-    """Return the words of a run as they are in the text."""
-    places = list(spans(text))[run.start : run.end]
-    return text[places[0][0] : places[-1][1]][:_SHOWN_CHARS]
-
-
 def _line(text: str, start: int, end: int) -> str:
-    """Return the line around a place, or as much of it as is shown."""
+    """Return the line around a place, or what of it is near."""
     begin = max(text.rfind("\n", 0, start) + 1, start - _SHOWN_CHARS // 2)
-    stop = text.find("\n", end)
-    return text[begin : len(text) if stop < 0 else stop][:_SHOWN_CHARS].strip()
+    near = text[begin : begin + _SHOWN_CHARS + end - start]
+    stop = near.find("\n", end - begin)
+    return (near if stop < 0 else near[:stop]).strip()

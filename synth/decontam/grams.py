@@ -29,7 +29,7 @@ _SEED = 0x9E3779B97F4A7C15
 
 
 class Run(NamedTuple):
-    """Words ``start`` to ``end`` (exclusive) of the searched text are in the held-out text number ``text``."""
+    """Words ``start`` to ``end`` (exclusive) of a searched text are those of held-out text ``text``."""
 
     text: int
     start: int
@@ -115,7 +115,7 @@ class GramIndex:
         np = self._np
         mixed = self._mixed[stream]
         size = len(stream) - LENGTH + 1
-        total = np.zeros(max(size, 0), dtype=np.uint64)
+        total: NDArray[Any] = np.zeros(max(size, 0), dtype=np.uint64)
         factor = _SEED
         for offset in range(LENGTH):
             total += mixed[offset : offset + size] * np.uint64(factor)
@@ -138,7 +138,7 @@ class GramIndex:
         kept = np.where(content[self._stream], self._stream, 0)
         windows = np.sort(np.lib.stride_tricks.sliding_window_view(kept, LENGTH)[places], axis=1)
         fresh = (np.diff(windows, axis=1) != 0) & (windows[:, 1:] != 0)
-        enough: NDArray[np.bool_] = fresh.sum(axis=1) + (windows[:, 0] != 0) >= LEAST_CONTENT
+        enough: NDArray[Any] = fresh.sum(axis=1) + (windows[:, 0] != 0) >= LEAST_CONTENT
         return enough
 
     def _is_rare(
@@ -154,7 +154,7 @@ class GramIndex:
         new_pair = new_key | np.concatenate(([True], tasks_in_order[1:] != tasks_in_order[:-1]))
         group = np.cumsum(new_key) - 1
         shares = np.bincount(group, weights=new_pair)[group]
-        rare = np.empty(len(keys), dtype=np.bool_)
+        rare: NDArray[Any] = np.empty(len(keys), dtype=np.bool_)
         rare[order] = shares <= LARGEST_SHARE
         return rare
 

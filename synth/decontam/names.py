@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from synth.decontam.references import Reference
@@ -14,7 +15,9 @@ _KEYWORD_FORM = re.compile(
     r"\b(?:def|defp|defn|function|func|fn|fun|sub|proc)[ \t]+(?:\([^()\n]{0,80}\)[ \t]*)?[`*&]?([A-Za-z_]\w*)"
 )
 # `type name(arguments) {`, as in C, Java and C#
-_BRACE_FORM = re.compile(r"\b([A-Za-z_]\w*)[ \t]*\([^(){};]{0,300}\)[^\S\n]*(?:const\b|throws [\w., ]{1,80})?\s*\{")
+_BRACE_FORM = re.compile(
+    r"\b([A-Za-z_]\w*)[ \t]*\([^(){};]{0,300}\)[ \t]{0,8}(?:const\b|throws [\w., ]{1,80})?\s{0,80}\{"
+)
 # `const name = (arguments) =>`, `name = lambda arguments:`, `name = function(arguments)`
 _VALUE_FORM = re.compile(
     r"\b([A-Za-z_]\w*)[ \t]*=[ \t]*(?:async\b[ \t]*)?(?:\([^()\n]{0,300}\)[ \t]*=>|lambda\b|function\b)"
@@ -23,7 +26,9 @@ _FORMS = (_KEYWORD_FORM, _BRACE_FORM, _VALUE_FORM)
 
 _REQUESTS = (
     re.compile(r"`([A-Za-z_]\w*)(?:\([^`\n]*\))?`"),
-    re.compile(r"\b(?:named?|called|(?:function|method) name(?: is)?)\b[:\s]{1,3}[`\"'“*]{0,3}([A-Za-z_]\w*)"),
+    re.compile(
+        r"\b(?:named?|called|(?:function|method) name(?: is)?)\b[:\s]{1,3}[`\"'“*]{0,3}([A-Za-z_]\w*)"
+    ),
     re.compile(r"\b(?:function|method|routine|procedure)\s+[`\"'“*]{0,3}([A-Za-z_]\w*)"),
     re.compile(r"(?:名为|名叫|叫做|函数名?)[::是为\s]{0,3}[`\"'“「]?([A-Za-z_]\w*)", re.ASCII),
 )
@@ -32,6 +37,7 @@ _CALL = re.compile(r"([A-Za-z_]\w*)\s*\(")
 _DOCSTRING = re.compile(r"(\"\"\"|''')(.*?)\1", re.DOTALL)
 _EXAMPLES = re.compile(r">>>|^\s*(?:assert\b|For example|Examples?\b|e\.g\.)", re.MULTILINE | re.IGNORECASE)
 
+_OPENING = re.compile(r"[ \t]*(?:=[ \t]*(?:async\b[ \t]*)?(?:function\b[ \t]*)?)?\(")
 _ARGUMENT_CHARS = 600
 _SHORTEST_DESCRIPTION = 5
 _LARGEST_SHARE = 3
@@ -50,6 +56,17 @@ class _Use(NamedTuple):
     name: str
     start: int
     end: int
+
+
+class _Whole:
+    """The words of all texts in one, between spaces."""
+
+    def __init__(self, split: Sequence[Sequence[str]]) -> None:
+        self._split = split
+
+    @cached_property
+    def words(self) -> str:
+        return f" {' | '.join(' '.join(text) for text in self._split)} "
 
 
 class NameIndex:
@@ -86,13 +103,18 @@ class NameIndex:
             entry_point: The function that the row is known to define.
         """
         found: dict[int, Named] = {}
+        seen: set[tuple[str, tuple[str, ...]]] = set()
+        whole = _Whole(split)
         for number, text in enumerate(texts):
             if self._lowered.isdisjoint(split[number]):
                 continue
             for use in self._uses(text, asked=number < num_asked):
                 arguments = _arguments(text, use.end)
+                if (use.name, arguments) in seen:
+                    continue
+                seen.add((use.name, arguments))
                 for task in self._tasks[use.name]:
-                    if task not in found and self._agrees(task, use.name, arguments, split):
+                    if task not in found and self._agrees(task, use.name, arguments, whole):
                         found[task] = Named(task, number, use.start, use.end)
         if entry_point in self._tasks and entry_point not in self._weak:
             for task in self._tasks[entry_point]:
@@ -112,16 +134,14 @@ class NameIndex:
                         begin = line.start(1)
                         yield _Use(match[1], begin + match.start(1), begin + match.end(1))
 
-    def _agrees(
-        self, task: int, name: str, arguments: tuple[str, ...], split: Sequence[Sequence[str]]
-    ) -> bool:
+    def _agrees(self, task: int, name: str, arguments: tuple[str, ...], whole: _Whole) -> bool:
         own = self._arguments[task]
         if name not in self._weak and (not _is_method(arguments) or arguments[1:] == own[_is_method(own) :]):
             return True
         if arguments and arguments == own:
             return True
         description = self._descriptions[task]
-        return bool(description) and any(description in f" {' '.join(text)} " for text in split)
+        return bool(description) and description in whole.words
 
 
 def _place_of(name: str, task: int, texts: Iterable[str]) -> Named:
@@ -154,7 +174,7 @@ def _tells(found: Sequence[str]) -> bool:
 
 def _arguments(text: str, end: int) -> tuple[str, ...]:
     """Return the names of the arguments in the parentheses after ``end``."""
-    opening = re.compile(r"[ \t]*(?:=[ \t]*(?:async\b[ \t]*)?(?:function\b[ \t]*)?)?\(").match(text, end)
+    opening = _OPENING.match(text, end)
     if not opening:
         return ()
     depth, piece, pieces = 0, "", []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import zlib
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ THRESHOLD = 0.6
 """Least Jaccard similarity of the pairs of words."""
 
 _LEAST_PAIRS = 6
-_BANDS, _ROWS = 16, 4  # half of the pairs at 0.5 become candidates, 97 % of those at 0.66
+_BANDS, _ROWS = 20, 3  # at the threshold, 99 % of the pairs become candidates: 1 - (1 - 0.6**3)**20
 _COMMENT_OR_DOCSTRING = re.compile(r"(\"\"\"|''').*?\1|(?:#|//)[^\n]*", re.DOTALL)
 
 
@@ -29,6 +30,7 @@ class NearIndex:
         self._empty = sketch(num_perm=_BANDS * _ROWS, hashfunc=zlib.crc32)
         self._pairs = {number: _pairs(text) for number, text in texts.items()}
         self._pairs = {number: pairs for number, pairs in self._pairs.items() if len(pairs) >= _LEAST_PAIRS}
+        self._known = frozenset[bytes]().union(*self._pairs.values())
         self._lsh = lsh(num_perm=_BANDS * _ROWS, params=(_BANDS, _ROWS))
         for number, pairs in self._pairs.items():
             self._lsh.insert(number, self._sketch(pairs))
@@ -36,7 +38,8 @@ class NearIndex:
     def find(self, words: Sequence[str]) -> list[tuple[int, float]]:
         """Return ``(text, similarity)`` of the held-out texts that the words are nearly equal to."""
         pairs = _pairs(words)
-        if len(pairs) < _LEAST_PAIRS:
+        # A text can only be that similar to one of ours if so many of its pairs are in any of ours.
+        if len(pairs) < _LEAST_PAIRS or len(pairs & self._known) < THRESHOLD * len(pairs):
             return []
         found: list[tuple[int, float]] = []
         for number in sorted(self._lsh.query(self._sketch(pairs))):
@@ -58,7 +61,7 @@ def bare(code: str) -> str:
 
 
 def _pairs(words: Sequence[str]) -> set[bytes]:
-    return {f"{one} {two}".encode() for one, two in zip(words, words[1:], strict=False)}
+    return {f"{one} {two}".encode() for one, two in itertools.pairwise(words)}
 
 
 def _datasketch() -> tuple[Any, Any]:

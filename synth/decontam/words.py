@@ -17,7 +17,8 @@ _LONGEST_GENERIC = 4
 _COMMON = frozenset(
     [
         *(name.lower() for name in (*keyword.kwlist, *keyword.softkwlist, *dir(builtins))),
-        *"self cls args kwargs arr lst res result ret val var tmp temp idx num nums data main other value values key keys".split(),
+        *"self cls args kwargs arr lst res result ret val var tmp temp".split(),
+        *"idx num nums data main other value values key keys".split(),
         *"the an and of in to is are be by it this that with as at or on from not if for no".split(),
     ]
 )
@@ -36,7 +37,8 @@ def spans(text: str) -> Iterator[tuple[int, int]]:
 def is_content(word: str) -> bool:
     """Say whether a word says what a text is about.
 
-    Numbers, single letters, names with a leading underscore, keywords, builtins and function words are in any program and any question.
+    Numbers, single letters, names with a leading underscore, keywords, builtins and function words are in any
+    program and any question.
     """
     return not word.isascii() or (len(word) > 1 and word[0].isalpha() and word not in _COMMON)
 
