@@ -14,9 +14,9 @@ import msgspec
 
 from synth.decontam.grams import GramIndex, PhraseIndex, Run
 from synth.decontam.names import NameIndex
-from synth.decontam.near import NearIndex, bare
+from synth.decontam.near import NearIndex
 from synth.decontam.references import Reference
-from synth.decontam.words import is_content, spans, words
+from synth.decontam.words import bare, is_content, spans, words
 from synth.record import Row
 
 Mode = Literal["default", "paper"]
@@ -114,11 +114,11 @@ class Detector:
     def _certain(self, row: _Texts, split: list[list[str]]) -> Iterator[tuple[int, Rule, str]]:
         yield from self._plain_names(row) if self.mode == "paper" else self._defined(row, split)
         for text, found in zip(row.texts, split, strict=True):
-            runs: list[tuple[Rule, Run]] = [("ten_gram", run) for run in self._grams.find(found)]
+            runs: dict[Rule, list[Run]] = {"ten_gram": self._grams.find(found)}
             if self.mode == "default":
-                runs += [("prompt", run) for run in self._phrases.find(found)]
-            places = list(spans(text)) if runs else []
-            for rule, run in runs:
+                runs["prompt"] = self._phrases.find(found)
+            places = list(spans(text)) if any(runs.values()) else []
+            for rule, run in ((rule, run) for rule, some in runs.items() for run in some):
                 shown = text[places[run.start][0] : places[run.end - 1][1]]
                 for task in self._owners[run.text]:
                     yield task, rule, shown

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from synth.decontam.references import Reference
-from synth.decontam.words import is_content, is_generic, words
+from synth.decontam.words import bare, is_content, is_generic, words
 
 # `def name`, `function name`, `func (receiver) name`, `fn name` ...
 _KEYWORD_FORM = re.compile(
@@ -40,6 +40,7 @@ _EXAMPLES = re.compile(r">>>|^\s*(?:assert\b|For example|Examples?\b|e\.g\.)", r
 _OPENING = re.compile(r"[ \t]*(?:=[ \t]*(?:async\b[ \t]*)?(?:function\b[ \t]*)?)?\(")
 _ARGUMENT_CHARS = 600
 _SHORTEST_DESCRIPTION = 5
+_SHORTEST_ARGUMENT = 3
 _LARGEST_SHARE = 3
 
 
@@ -73,18 +74,22 @@ class NameIndex:
     """The functions of held-out tasks.
 
     A name that is generic (:func:`is_generic`), or that more than three tasks share (``task_func``), counts
-    only with the arguments or the description of the task.
+    only with the arguments or the description of the task. Arguments of one or two letters, as in
+    ``def add(x, y)`` and ``def f(n)``, do not suffice: there the solution must be the task's, too.
     """
 
     def __init__(self, references: Sequence[Reference]) -> None:
         self._tasks: dict[str, list[int]] = {}
         self._arguments: list[tuple[str, ...]] = []
         self._descriptions: list[str] = []
+        self._solutions: list[tuple[str, ...]] = []
         ids: dict[str, set[str]] = {}
         for number, reference in enumerate(references):
             name = reference.entry_point
             self._arguments.append(_own_arguments(reference) if name else ())
             self._descriptions.append(_description(reference.prompt) if name else "")
+            whole = (reference.solution, bare(reference.solution)) if name else ()
+            self._solutions.append(tuple(f" {' '.join(words(text))} " for text in whole))
             if name:
                 self._tasks.setdefault(name, []).append(number)
                 ids.setdefault(name, set()).add(reference.task_id)
@@ -139,7 +144,12 @@ class NameIndex:
         if name not in self._weak and (not _is_method(arguments) or arguments[1:] == own[_is_method(own) :]):
             return True
         if arguments and arguments == own:
-            return True
+            telling = any(len(argument) >= _SHORTEST_ARGUMENT for argument in arguments)
+            solved = telling or any(solution in whole.words for solution in self._solutions[task])
+            return solved or self._is_described(task, whole)
+        return self._is_described(task, whole)
+
+    def _is_described(self, task: int, whole: _Whole) -> bool:
         description = self._descriptions[task]
         return bool(description) and description in whole.words
 

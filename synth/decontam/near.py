@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +14,6 @@ THRESHOLD = 0.6
 
 _LEAST_PAIRS = 6
 _BANDS, _ROWS = 20, 3  # at the threshold, 99 % of the pairs become candidates: 1 - (1 - 0.6**3)**20
-_COMMENT_OR_DOCSTRING = re.compile(r"(\"\"\"|''').*?\1|(?:#|//)[^\n]*", re.DOTALL)
 
 
 class NearIndex:
@@ -53,11 +51,6 @@ class NearIndex:
         sketch = self._empty.copy()  # the permutations cost more than all the rest
         sketch.update_batch(list(pairs))
         return sketch
-
-
-def bare(code: str) -> str:
-    """Return code without comments and docstrings, as far as can be told without parsing it."""
-    return _COMMENT_OR_DOCSTRING.sub(" ", code)
 
 
 def _pairs(words: Sequence[str]) -> set[bytes]:

@@ -125,7 +125,8 @@ class _Tally:
         """Count a row and return what became of it."""
         summary = self._summary
         summary.read += 1
-        for rule in {match.rule for match in matches}:
+        rules: set[Rule] = {match.rule for match in matches}
+        for rule in rules:
             summary.rules[rule] = summary.rules.get(rule, 0) + 1
         benchmarks = [summary.benchmarks[name] for name in {match.benchmark for match in matches}]
         if not _is_contaminated(matches):

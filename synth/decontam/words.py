@@ -13,6 +13,8 @@ _WORD = re.compile(r"\w+")
 _WORD_OR_CHARACTER = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 _HUMP = re.compile(r"[a-z0-9][A-Z]|[A-Za-z0-9]_[A-Za-z0-9]")
 
+_COMMENT_OR_DOCSTRING = re.compile(r"(\"\"\"|''').*?\1|(?:#|^[ \t]*//)[^\n]*", re.DOTALL | re.MULTILINE)
+
 _LONGEST_GENERIC = 4
 _COMMON = frozenset(
     [
@@ -32,6 +34,11 @@ def words(text: str) -> list[str]:
 def spans(text: str) -> Iterator[tuple[int, int]]:
     """Yield where each of :func:`words` begins and ends in the text."""
     return (match.span() for match in _pattern(text).finditer(text if text.isascii() else _lowered(text)))
+
+
+def bare(code: str) -> str:
+    """Return code without comments and docstrings, as far as can be told without parsing it."""
+    return _COMMENT_OR_DOCSTRING.sub(" ", code)
 
 
 def is_content(word: str) -> bool:

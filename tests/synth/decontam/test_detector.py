@@ -91,7 +91,8 @@ def test_the_entry_point_of_a_row_counts(own: Detector) -> None:
         ("def pick(): ...", False),
         ("class Basket:\n    def pick(self, apples, pears): ...", False),
         ("def pick(a, b):\n    '''Choose the riper fruit of two baskets.'''", True),
-        ("def f(x): ...", True),
+        ("def f(x): ...", False),
+        ("def f(x):\n    return 12 if x else 0", True),
         ("def f(y): ...", False),
     ],
 )
@@ -147,13 +148,13 @@ def test_a_short_prompt_counts_as_a_whole(own: Detector) -> None:
     assert own.find(ask("Numbers.")) == []  # too short to be known by
 
 
-def test_near_texts_are_a_warning(own: Detector) -> None:
+def test_near_texts_are_a_warning(own: Detector, own_references: list[Reference]) -> None:
     near = "Write a function that gives back how many lamps a harbour of given width needs by night."
     matches = own.find(ask(near))
     assert found(matches, "warning") == {("own/1", "near")}
     assert found(matches) == set()
-    code = "def lamps(width, spacing):\n    posts = width // spacing + 1\n    return posts"
-    row = Row(code=f"# Lamps of a harbour\n{code} if not width % spacing == 0 else posts + 1")
+    code = own_references[0].solution.replace("count_lanterns", "lamps").replace("if", "if not")
+    row = Row(code=f"# Lamps of a harbour.\n{code}")
     assert found(own.find(row), "warning") == {("own/1", "near")}
     assert own.find(ask("Write a function that tells how wide a harbour is.")) == []
 
