@@ -114,14 +114,16 @@ class Detector:
     def _certain(self, row: _Texts, split: list[list[str]]) -> Iterator[tuple[int, Rule, str]]:
         yield from self._plain_names(row) if self.mode == "paper" else self._defined(row, split)
         for text, found in zip(row.texts, split, strict=True):
-            runs: dict[Rule, list[Run]] = {"ten_gram": self._grams.find(found)}
+            yield from self._quoted("ten_gram", text, self._grams.find(found))
             if self.mode == "default":
-                runs["prompt"] = self._phrases.find(found)
-            places = list(spans(text)) if any(runs.values()) else []
-            for rule, run in ((rule, run) for rule, some in runs.items() for run in some):
-                shown = text[places[run.start][0] : places[run.end - 1][1]]
-                for task in self._owners[run.text]:
-                    yield task, rule, shown
+                yield from self._quoted("prompt", text, self._phrases.find(found))
+
+    def _quoted(self, rule: Rule, text: str, runs: Sequence[Run]) -> Iterator[tuple[int, Rule, str]]:
+        places = list(spans(text)) if runs else []
+        for run in runs:
+            shown = text[places[run.start][0] : places[run.end - 1][1]]
+            for task in self._owners[run.text]:
+                yield task, rule, shown
 
     def _defined(self, row: _Texts, split: list[list[str]]) -> Iterator[tuple[int, Rule, str]]:
         named = self._names.find(row.texts, split, num_asked=row.num_asked, entry_point=row.entry_point)

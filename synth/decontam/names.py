@@ -32,10 +32,10 @@ _REQUESTS = (
     re.compile(r"\b(?:function|method|routine|procedure)\s+[`\"'“*]{0,3}([A-Za-z_]\w*)"),
     re.compile(r"(?:名为|名叫|叫做|函数名?)[::是为\s]{0,3}[`\"'“「]?([A-Za-z_]\w*)", re.ASCII),
 )
-_ASSERTION = re.compile(r"^\s*assert\b(.*)$", re.MULTILINE)
+_ASSERTION = re.compile(r"^[ \t]*assert\b(.*)$", re.MULTILINE)
 _CALL = re.compile(r"([A-Za-z_]\w*)\s*\(")
 _DOCSTRING = re.compile(r"(\"\"\"|''')(.*?)\1", re.DOTALL)
-_EXAMPLES = re.compile(r">>>|^\s*(?:assert\b|For example|Examples?\b|e\.g\.)", re.MULTILINE | re.IGNORECASE)
+_EXAMPLES = re.compile(r">>>|^[ \t]*(?:assert\b|for example|examples?\b|e\.g\.)", re.MULTILINE | re.I)
 
 _OPENING = re.compile(r"[ \t]*(?:=[ \t]*(?:async\b[ \t]*)?(?:function\b[ \t]*)?)?\(")
 _ARGUMENT_CHARS = 600

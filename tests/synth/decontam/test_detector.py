@@ -182,3 +182,13 @@ def test_chinese_prompts_have_words_too() -> None:
 def test_no_references_find_nothing() -> None:
     assert Detector([]).find(Row(code="def f(x): return x")) == []
     assert Detector([], "paper").find(Row(code="def f(x): return x")) == []
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "piece", ["pick(", "pick \t", "pick\n \t", "def ", "pick `a(", "assert a(", "pick = (", "'''"]
+)
+def test_long_texts_take_no_longer_than_they_are_long(own: Detector, piece: str) -> None:
+    text = "pick " + piece * (300_000 // len(piece))
+    for row in (ask(text), Row(code=text)):
+        assert found(own.find(row)) == set()
