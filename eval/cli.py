@@ -103,6 +103,30 @@ def list_(*, common: Common | None = None) -> None:
 
 
 @app.command
+def tasks(
+    *bench: str,
+    out: Annotated[Path, Parameter(name=("--out", "-o"))],
+    common: Common | None = None,
+) -> None:
+    """Write the texts of benchmark tasks, to be kept out of training data.
+
+    Args:
+        bench: Benchmarks; all whose data is at hand if not given.
+        out: JSON lines file: benchmark, task_id, prompt, solution, tests, entry_point and language.
+        common: Options of every command.
+    """
+    from eval.tasks import write_tasks
+
+    written = write_tasks(bench, out)
+
+    def text() -> str:
+        counts = ", ".join(f"{name} {num}" for name, num in written.benchmarks.items())
+        return f"{written.num_tasks} tasks ({counts}) written to {out}"
+
+    emit(written, json=bool(common and common.json), text=text)
+
+
+@app.command
 def score(
     bench: str, *, samples: Path, options: ScoreOptions | None = None, common: Common | None = None
 ) -> None:

@@ -1,0 +1,1 @@
+"""Keeping benchmark tasks out of training data."""
