@@ -122,8 +122,7 @@ class _Writer:
         self._tight = False
 
     def write(self, soup: BeautifulSoup) -> str:
-        from bs4 import NavigableString, Tag
-        from bs4.element import PreformattedString
+        from bs4.element import NavigableString, PreformattedString, Tag
 
         stack: list[object] = [soup]
         while stack:

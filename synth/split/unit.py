@@ -71,7 +71,8 @@ class Sieve:
         self.max_chars = max_chars
         self.length = length
         self._units: list[Unit] = []
-        self._dropped: Counter[Reason] = Counter()
+        self._dropped: Counter[str] = Counter()
+        self._commonest: Reason = "no_unit"
 
     def fits(self, text: str) -> bool:
         """Whether ``text`` is no longer than the longest unit."""
@@ -90,10 +91,10 @@ class Sieve:
     def drop(self, reason: Reason) -> None:
         """Count a part that is no unit."""
         self._dropped[reason] += 1
+        if self._dropped[reason] > self._dropped[self._commonest]:
+            self._commonest = reason
 
     def split(self) -> Split:
         """What was collected; without units, the commonest reason."""
-        if self._units:
-            return Split(units=self._units, dropped=dict(self._dropped))
-        reason: Reason = self._dropped.most_common(1)[0][0] if self._dropped else "no_unit"
-        return Split(reason=reason, dropped=dict(self._dropped))
+        reason: Reason = "" if self._units else self._commonest
+        return Split(units=self._units, reason=reason, dropped=dict(self._dropped))
