@@ -54,7 +54,7 @@ def find(source: Source) -> Iterator[Span]:
         escaped = text[at - 1 : at] == "\\"
         local = window[len(window.rstrip(_LOCAL)) :].lstrip(".-%+_")
         start = at - escaped - len(local)
-        if text[start - 1 : start] == "\\" and local[:1] in {"n", "r", "t"}:  # the end of an escape, no letter
+        if text[start - 1 : start] == "\\" and local[:1] in {"n", "r", "t"}:  # of an escape
             start, local = start + 1, local[1:]
         if _is_address(local, domain) and not _is_remote(source, start, domain.end()):
             end = domain.end()

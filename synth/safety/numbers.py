@@ -39,7 +39,9 @@ _INTERNATIONAL = re.compile(
     r"(?<![\w.+)\]])\+[1-9]\d{0,2}(?:[ .-]?\(\d{1,4}\))?(?:[ .-]?\d{2,5}){2,5}(?!\w|\.\d|[-+*/=(\[])"
 )
 _AMERICAN = re.compile(
-    _BEFORE + r"(?:1[ .-])?(?:\([2-9]\d{2}\)[ -]?|[2-9]\d{2}([ .-]))[2-9]\d{2}(?(1)\1|[ .-])\d{4}" + _BEHIND
+    _BEFORE
+    + r"(?<!\d )(?:1[ .-])?(?:\([2-9]\d{2}\)[ -]?|[2-9]\d{2}([ .-]))[2-9]\d{2}(?(1)\1|[ .-])\d{4}"
+    + _BEHIND
 )
 _CHINESE = re.compile(_BEFORE + r"1[3-9]\d([ -])\d{4}\1\d{4}" + _BEHIND)
 _NAMED = re.compile(
@@ -47,8 +49,8 @@ _NAMED = re.compile(
     r"|电话|手机|联系|微信|致电)[^\d\n+=\[\]{}]{0,20}(?P<number>\(?\d[\d ().-]{6,17}\d)" + _BEHIND,
     re.IGNORECASE,
 )
-_LEAST, _MOST = 9, 15
-"""Digits of a number with its country (E.164 has at most 15)."""
+_LEAST, _LEAST_PLAIN, _MOST = 9, 10, 15
+"""Digits of a number with its country (E.164 has at most 15); one without gaps is a sum rather, if short."""
 _LEAST_NAMED = 8
 _COUNTRIES = re.compile(
     r"1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]"
@@ -112,7 +114,8 @@ def _is_issued(digits: str) -> bool:
 def _phones(text: str) -> Iterator[Span]:
     for match in _INTERNATIONAL.finditer(text):
         digits = _DIGITS.sub("", match.group())
-        if _LEAST <= len(digits) <= _MOST and _COUNTRIES.match(digits) and not _is_fiction(digits):
+        least = _LEAST if len(digits) + 1 < len(match.group()) else _LEAST_PLAIN
+        if least <= len(digits) <= _MOST and _COUNTRIES.match(digits) and not _is_fiction(digits):
             yield Span(*match.span(), "phone")
     for pattern in (_AMERICAN, _CHINESE):
         for match in pattern.finditer(text):

@@ -272,7 +272,7 @@ def test_sexual_words() -> None:
 def documents() -> list[str]:
     """Docstrings and whole files of the standard library, as if each were an answer."""
     found = []
-    for path in sorted(path for path in STDLIB.rglob("*.py") if "site-packages" not in path.parts)[::5]:
+    for path in sorted(path for path in STDLIB.rglob("*.py") if "site-packages" not in path.parts)[::10]:
         try:
             text = path.read_text(encoding="utf-8")
             tree = ast.parse(text)
@@ -352,9 +352,9 @@ def test_odd_moderation_columns(row: dict[str, object]) -> None:
     assert moderation_flags(row) == Flags()
 
 
-def test_time_is_linear_in_the_length() -> None:
+def test_long_texts_of_all_marks_end() -> None:
     seed = Random(1)
-    words = "write make the a it is important to note sorry i cannot hack steal my ip @ + 1 ( ``` ` ' \" # //".split()
-    text = " ".join(seed.choices(words, k=60_000))
+    words = "write make the a it is important to note sorry i cannot hack steal my ip @ + 1 ( ``` ` ' \" # //"
+    text = " ".join(seed.choices(words.split(), k=60_000))
     row = Row(messages=[Message("user", text), Message("assistant", text)], code=text, language="python")
     assert scan(row).flags is not None
