@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from corpus.redact.base import Source, Span, find_all
+from opencoder.pii.base import Source, Span, find_all
 
 _WORD = r"[^\W\d_][\w'’-]{0,30}\.?"
 _PERSON = re.compile(rf"{_WORD}(?:[ \t]{{1,3}}{_WORD}){{0,4}}")

@@ -11,17 +11,15 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from corpus.redact import emails, ip, keys, names, passwords
-from corpus.redact.assigned import find_literals
-from corpus.redact.base import Source, Span
+from corpus.redact import names
 from corpus.redact.headers import strip_headers
+from opencoder.pii import emails, ip, keys, passwords
+from opencoder.pii.assigned import find_literals
+from opencoder.pii.base import Source, Span, without_overlaps
 
 # In these a bare angle bracket would open a tag.
 _MARKUP = frozenset({"xml", "svg", "xslt", "maven pom", "xml property list", "collada", "ant build system"})
 _ROUNDS = 4
-# Which finder wins where two overlap: a password in a URL is no part of an address.
-_SECRETS = {"key", "password"}
-_RANK = {"key": 0, "password": 1, "email": 2, "ip_address": 3, "name": 4}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,25 +70,6 @@ def _find(source: Source) -> list[Span]:
         *ip.find(source),
         *names.find(source),
     ]
-
-
-def without_overlaps(spans: Iterable[Span]) -> list[Span]:
-    """Keep of each group of overlapping places the one of the highest rank, then the first; in order.
-
-    Of a key that is a part of a password, all of the password goes.
-    """
-    kept: list[Span] = []
-    for span in sorted(spans, key=lambda s: (s.start, _RANK[s.kind], -s.end)):
-        if kept and span.start < kept[-1].end:
-            last = kept[-1]
-            best = min(last, span, key=lambda s: _RANK[s.kind])
-            if {last.kind, span.kind} <= _SECRETS:
-                kept[-1] = Span(last.start, max(last.end, span.end), best.kind)
-            else:
-                kept[-1] = best
-            continue
-        kept.append(span)
-    return kept
 
 
 def replace(text: str, spans: Iterable[Span], *, markup: bool) -> str:

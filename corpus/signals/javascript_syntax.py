@@ -10,8 +10,8 @@ import tree_sitter_javascript
 from tree_sitter import Node
 
 from corpus.signals.javascript_tree import Tree
-from corpus.text.tree import parse as parse_tree
-from corpus.text.tree import text_at
+from opencoder.trees import parse as parse_tree
+from opencoder.trees import text_at
 
 BROKEN_FRAC = 0.1
 """Share of bytes that no rule of the grammar takes, above which a file does not parse."""

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import tree_sitter
 from tree_sitter import Node
 
-from corpus.text.tree import parse as parse_tree
-from corpus.text.tree import text_at
 from opencoder.errors import DependencyError
+from opencoder.trees import parse as parse_tree
+from opencoder.trees import text_at
 
 BROKEN_FRAC = 0.02
 """Share of bytes that no rule of the grammar takes, above which a file does not parse."""

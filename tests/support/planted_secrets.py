@@ -12,7 +12,7 @@ import string
 from collections.abc import Callable
 from random import Random
 
-from corpus.redact.keys import checksum62
+from opencoder.pii.keys import checksum62
 
 Maker = Callable[[Random], str]
 

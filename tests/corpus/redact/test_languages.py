@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from corpus.languages import load_table
-from corpus.redact import base, redact, styles
+from corpus.redact import redact, styles
+from opencoder.pii import base
 
 
 def test_rules_name_languages_of_the_table() -> None:

@@ -8,8 +8,8 @@ from random import Random
 
 import pytest
 
-from corpus.redact.base import Source
 from corpus.redact.redact import redact
+from opencoder.pii.base import Source
 from tests.support import planted_secrets as made
 from tests.support.planted_headers import LICENCES, STYLES, Style, licence
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
-from corpus.redact import keys
 from corpus.redact.redact import redact
+from opencoder.pii import keys
 from tests.support import planted_secrets as made
 
 ROUNDS = 15

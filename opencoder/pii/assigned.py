@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from corpus.redact.base import Source, find_all
+from opencoder.pii.base import Source, find_all
 
 
 class Literal(NamedTuple):

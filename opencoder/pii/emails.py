@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from corpus.redact.base import Source, Span, find_all
+from opencoder.pii.base import Source, Span, find_all
 
 _LOCAL = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._%+-"
 _DOMAIN = re.compile(
@@ -54,6 +54,8 @@ def find(source: Source) -> Iterator[Span]:
         escaped = text[at - 1 : at] == "\\"
         local = window[len(window.rstrip(_LOCAL)) :].lstrip(".-%+_")
         start = at - escaped - len(local)
+        if text[start - 1 : start] == "\\" and local[:1] in {"n", "r", "t"}:  # of an escape
+            start, local = start + 1, local[1:]
         if _is_address(local, domain) and not _is_remote(source, start, domain.end()):
             end = domain.end()
             if text[start - 1 : start] == "<" and text[end : end + 1] == ">":

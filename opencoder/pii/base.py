@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import NamedTuple
+
+KINDS = ("key", "password", "email", "ip_address", "iban", "credit_card", "phone", "name")
+"""What the finders look for. Where two places overlap, the kind that comes first wins: a password in a URL is
+no part of an address."""
+
+_SECRETS = {"key", "password"}
+_RANK = {kind: rank for rank, kind in enumerate(KINDS)}
 
 
 class Span(NamedTuple):
@@ -14,7 +21,7 @@ class Span(NamedTuple):
     Attributes:
         start: Index of its first character.
         end: Index behind its last.
-        kind: ``email``, ``ip_address``, ``key``, ``password`` or ``name``.
+        kind: One of :data:`KINDS`.
     """
 
     start: int
@@ -82,3 +89,22 @@ def find_all(text: str, needle: str) -> Iterator[int]:
     while at >= 0:
         yield at
         at = text.find(needle, at + len(needle))
+
+
+def without_overlaps(spans: Iterable[Span]) -> list[Span]:
+    """Keep of each group of overlapping places the one of the highest rank, then the first; in order.
+
+    Of a key that is a part of a password, all of the password goes.
+    """
+    kept: list[Span] = []
+    for span in sorted(spans, key=lambda s: (s.start, _RANK[s.kind], -s.end)):
+        if kept and span.start < kept[-1].end:
+            last = kept[-1]
+            best = min(last, span, key=lambda s: _RANK[s.kind])
+            if {last.kind, span.kind} <= _SECRETS:
+                kept[-1] = Span(last.start, max(last.end, span.end), best.kind)
+            else:
+                kept[-1] = best
+            continue
+        kept.append(span)
+    return kept

@@ -12,7 +12,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from corpus.redact.base import Source, Span
+from opencoder.pii.base import Source, Span
 
 # Dots and colons are rarer than digits, so both expressions begin behind the first group.
 _V4 = re.compile(r"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9])")

@@ -14,9 +14,9 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from corpus.redact.assigned import Literal
-from corpus.redact.base import Source, Span, find_all
-from corpus.redact.entropy import looks_fake, looks_secret, shannon
+from opencoder.pii.assigned import Literal
+from opencoder.pii.base import Source, Span, find_all
+from opencoder.pii.entropy import looks_fake, looks_secret, shannon
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _CHECK_DIGITS = 6

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from corpus.redact.assigned import Literal
-from corpus.redact.base import Source, Span, find_all
-from corpus.redact.entropy import looks_fake, mixed
+from opencoder.pii.assigned import Literal
+from opencoder.pii.base import Source, Span, find_all
+from opencoder.pii.entropy import looks_fake, mixed
 
 # An @ within the password should be escaped, and often is not.
 _URL = re.compile(

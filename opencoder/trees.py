@@ -1,4 +1,4 @@
-"""What the parsers of several languages share."""
+"""Syntax trees of tree-sitter, with bounds on the work that a text can cause."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def parse(parser: Parser, query: Query, text: str, *, most_broken: float) -> Par
         None if the text is nested too deeply or takes too many steps, or if more than the share
         ``most_broken`` of its bytes is in nodes of errors.
     """
-    read = _read(parser, text)
+    read = read_tree(parser, text)
     if read is None:
         return None
     root, raw = read
@@ -65,7 +65,12 @@ def parse(parser: Parser, query: Query, text: str, *, most_broken: float) -> Par
     return Parsed(root, raw, found)
 
 
-def _read(parser: Parser, text: str) -> tuple[Node, bytes] | None:
+def read_tree(parser: Parser, text: str) -> tuple[Node, bytes] | None:
+    """Parse a text: the root, and the bytes that the nodes point into.
+
+    Returns:
+        None if the text is nested too deeply or takes too many steps.
+    """
     if too_deep(text):
         return None
     raw = text.encode("utf-8", "replace")

@@ -1,0 +1,1 @@
+"""Finders of personal data and secrets in text: places by kind, for whoever replaces them."""
