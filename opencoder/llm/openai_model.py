@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+import httpx2
 import msgspec
+from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI
 
 from opencoder.errors import DependencyError, InfraError
 from opencoder.llm.api import Choice, Request, RequestError, Response, Sampling, Style, check_drawn
@@ -34,17 +36,10 @@ from opencoder.llm.retry import Failure, Refused, RetryPolicy
 from opencoder.log import logger
 from opencoder.records import Message
 
-if TYPE_CHECKING:
-    from openai import APIConnectionError, AsyncOpenAI
-
 MAX_N = 128
 """OpenAI's limit for ``n``; more samples are asked for in several calls."""
 
-_JSON: Final[Any] = {"headers": {"Content-Type": "application/json"}}
 _FIRST_CONTACT: Final[Any] = {"timeout": 20.0}
-
-_CUT_OFF = frozenset({"ServerDisconnectedError", "ClientOSError"})
-"""Errors of aiohttp that mean: someone listened, and hung up."""
 
 
 class _Served(msgspec.Struct):
@@ -226,15 +221,14 @@ class OpenAIModel:
         Raises:
             Refused: The server answered that it will not do it.
         """
-        from openai import APIConnectionError, APIStatusError, APITimeoutError
-
         try:
-            answer = await self._client.post(path, cast_to=bytes, content=content, options=_JSON)
-            return parse_answer(answer)
+            # Asked for the response itself, the package neither looks into it nor builds objects of it.
+            answer = await self._client.post(self.url + path, cast_to=httpx2.Response, content=content)
+            return parse_answer(answer.content)
         except APIStatusError as error:
             return failure_of(error.status_code, error.response.headers, error.response.content)
         except APITimeoutError as error:
-            late = isinstance(_origin(error), TimeoutError)
+            late = isinstance(error.__cause__, httpx2.ReadTimeout)
             return Failure(reason="no answer in time" if late else _cause(error))
         except APIConnectionError as error:
             return Failure(reason=_cause(error))
@@ -249,8 +243,6 @@ class OpenAIModel:
         Raises:
             DependencyError: Nobody listens.
         """
-        from openai import APIConnectionError, APIStatusError
-
         async with self._lock:
             if self._connected:
                 return
@@ -306,14 +298,8 @@ def _choice(choice: WireChoice, request: Request) -> Choice:
 
 
 def _is_silence(error: APIConnectionError) -> bool:
-    """Tell whether nobody listens. By name: which transport there is, is openai's business."""
-    names = {"ConnectError", "ConnectTimeout"}
-    return type(error.__cause__).__name__ in names and type(_origin(error)).__name__ not in _CUT_OFF
-
-
-def _origin(error: APIConnectionError) -> BaseException | None:
-    """Return what the transport raised; over aiohttp, lost connections too come to us as timeouts."""
-    return error.__cause__ and error.__cause__.__cause__
+    """Tell whether nobody listens; a server that hangs up is one."""
+    return isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout)
 
 
 def _cause(error: APIConnectionError) -> str:

@@ -97,8 +97,9 @@ def _openai_client(
         DependencyError: The package ``openai`` is not installed.
     """
     try:
-        import aiohttp  # noqa: F401 - the package openai asks for it too late for a good message
-        from openai import DEFAULT_CONNECTION_LIMITS, AsyncOpenAI, DefaultAioHttpClient, Timeout
+        from openai import AsyncOpenAI, Timeout
+
+        from opencoder.llm.openai_http import LeanClient
     except ImportError as error:
         message = f"openai/{model} needs the packages openai and aiohttp"
         raise DependencyError(message, repair="pip install 'opencoder[openai]'") from error
@@ -110,18 +111,13 @@ def _openai_client(
         raise UserError(
             f"openai/{model} needs --base-url for a server of your own, or OPENAI_API_KEY for OpenAI's"
         )
-    # One kept-alive connection per call in flight: by itself the package keeps 100 at most. Over aiohttp a
-    # call takes about half of the CPU time that it takes over the package's own transport.
-    limits = type(DEFAULT_CONNECTION_LIMITS)(
-        max_connections=concurrency, max_keepalive_connections=concurrency
-    )
     timeout = Timeout(timeout_s, connect=min(timeout_s, 10.0))
     return AsyncOpenAI(
         base_url=url,
         api_key=key or "none",
         timeout=timeout,
         max_retries=0,
-        http_client=DefaultAioHttpClient(limits=limits, timeout=timeout),
+        http_client=LeanClient(connections=concurrency, timeout=timeout),
     )
 
 
@@ -129,6 +125,7 @@ def _check_url(url: str) -> None:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        usable = usable and parts.username is None
     except ValueError:
         usable = False
     if not usable:
