@@ -21,20 +21,29 @@ _parsed = functools.lru_cache(maxsize=64)(httpx2.URL)
 
 
 class _Call(httpx2.Request):
-    """A request whose body is at hand, not yet encoded the way httpx2 would need it."""
+    """A request with all that is needed to send it; what is done to its ``headers`` later is not sent."""
 
     def __init__(self, method: str, url: str, headers: Any, body: bytes, timeout: httpx2.Timeout) -> None:
         super().__init__(method, _parsed(url), headers=headers, stream=httpx2.ByteStream(body))
+        self.given_headers = headers
         self.body = body
         self.timeout = aiohttp.ClientTimeout(
             total=None, connect=timeout.pool, sock_connect=timeout.connect, sock_read=timeout.read
         )
 
 
+class Answer(httpx2.Response):
+    """What came back for a call that worked: its body, already read and unpacked, without its headers."""
+
+    def __init__(self, status: int, body: bytes, request: httpx2.Request) -> None:
+        super().__init__(status, stream=httpx2.ByteStream(body), request=request)
+        self.body = body
+
+
 class LeanClient(httpx2.AsyncClient):
     """An ``httpx2.AsyncClient`` for many small calls; belongs to one event loop.
 
-    Cookies are not kept. Answers are read whole; those of a call that worked come without their headers.
+    Cookies are not kept. A call that worked gives an :class:`Answer`.
 
     Args:
         connections: The most connections at a time; each is kept for the next call.
@@ -76,7 +85,9 @@ class LeanClient(httpx2.AsyncClient):
             status, headers, content = await self._exchange(request)
         except aiohttp.ClientError as error:
             raise _translated(error) from error
-        if 300 <= status < 400:  # rare, and full of rules that httpx2 knows
+        if status < 300:
+            return Answer(status, content, request)
+        if status < 400:  # rare, and full of rules that httpx2 knows
             return await super().send(self._usual(request), **options)
         return httpx2.Response(status, headers=headers, content=content, request=request)
 
@@ -101,7 +112,7 @@ class LeanClient(httpx2.AsyncClient):
             call.method,
             str(call.url),
             data=call.body or None,
-            headers=call.headers.multi_items(),
+            headers=call.given_headers,
             allow_redirects=False,
             timeout=call.timeout,
         ) as answer:

@@ -65,9 +65,9 @@ def open_model(
 
         return SamplesModel(Path(rest))
     if kind == "replay":
-        from opencoder.llm.replay import ReplayModel
+        from opencoder.llm.replay import open_replay
 
-        return ReplayModel(Path(rest), style=style)
+        return open_replay(Path(rest), style=style)
     if kind == "vllm":
         from opencoder.llm.vllm_offline import VllmModel
 

@@ -9,6 +9,8 @@ used up one per generation request, in order: ``{"kind": KIND, "count": 2, ...}`
 * ``truncate``: announce the whole body, send half of it, close;
 * ``garbage``: a whole body that is half of a JSON text;
 * ``empty``: an answer without choices;
+* ``moved``: answer 307 with the address ``to``;
+* ``none``: no fault, for this request;
 * ``drop``: close the connection without a word;
 * ``die``: end the process.
 """
@@ -45,6 +47,9 @@ class Settings:
     models_endpoint: bool = True
     max_n: int = 1000  # a server that ignores n gives 1
     max_tokens_name: str = "max_tokens"
+    seeds: bool = True  # false: a server that ignores seeds
+    logprobs: bool = True
+    schemas: str = "ignored"  # "refused": 400; "followed": an answer that follows the schema
     api_key: str = ""
     die_after: int = -1  # end the process at this generation request, from 0 on
     delay_s: float = 0.0
@@ -144,6 +149,9 @@ class Handler(BaseHTTPRequestHandler):
         if kind == "drop":
             self.close_connection = True
             return
+        if kind == "moved":
+            self.reply(307, {}, location=fault["to"])
+            return
         if kind == "status":
             problem = Problem(fault["status"], fault.get("message", "made to fail"), fault.get("code", ""))
             self.refuse(problem, fault.get("retry_after"))
@@ -168,8 +176,16 @@ class Handler(BaseHTTPRequestHandler):
         error = {"message": problem.message, "type": problem.code, "code": problem.code or problem.status}
         self.reply(problem.status, {"error": error}, retry_after=retry_after)
 
-    def reply(self, status: int, body: object, *, retry_after: float | None = None, damage: str = "") -> None:
-        content = json.dumps(body).encode()
+    def reply(
+        self,
+        status: int,
+        body: object,
+        *,
+        retry_after: float | None = None,
+        damage: str = "",
+        location: str = "",
+    ) -> None:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
         if damage == "garbage":
             content = content[: len(content) // 2]
         self.send_response(status)
@@ -177,6 +193,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         if retry_after is not None:
             self.send_header("Retry-After", str(retry_after))
+        if location:
+            self.send_header("Location", location)
         self.end_headers()
         if damage == "truncate":
             content = content[: len(content) // 2]
@@ -203,6 +221,8 @@ def answer_of(path: str, body: dict[str, Any]) -> dict[str, Any]:
             "Use 'max_completion_tokens' instead.",
             "unsupported_parameter",
         )
+    if settings.schemas == "refused" and "response_format" in body:
+        raise Problem(400, "Invalid parameter: 'response_format' of type 'json_schema' is not supported.")
     n, temperature = body.get("n", 1), body.get("temperature", 1.0)
     if temperature == 0 and n > 1:
         raise Problem(400, f"n must be 1 when using greedy sampling, got {n}.")
@@ -238,7 +258,11 @@ def sample(prompt: str, body: dict[str, Any], index: int) -> Sequence:
             text = rule["answers"][index % len(rule["answers"])]
             end = min((text.index(mark) for mark in stop if mark in text), default=len(text))
             return Sequence(tokens=list(text[:end].encode()), text=text[:end], finish_reason="stop")
-    seed = body.get("seed")
+    if STATE.settings.schemas == "followed" and "response_format" in body:
+        names = body["response_format"]["json_schema"]["schema"]["properties"]
+        text = json.dumps(dict.fromkeys(names, "x"))
+        return Sequence(tokens=list(text.encode()), text=text, finish_reason="stop")
+    seed = body.get("seed") if STATE.settings.seeds else None
     draw = Draw(
         temperature=float(body.get("temperature", 1.0)),
         top_p=float(body.get("top_p", 1.0)),
@@ -255,7 +279,7 @@ def sample(prompt: str, body: dict[str, Any], index: int) -> Sequence:
 def choice_of(made: Sequence, index: int, body: dict[str, Any], *, chat: bool) -> dict[str, Any]:
     choice: dict[str, Any] = {"index": index, "finish_reason": made.finish_reason, "logprobs": None}
     top = (body.get("top_logprobs", 0) if body.get("logprobs") else None) if chat else body.get("logprobs")
-    if top is not None and made.logprobs:
+    if top is not None and made.logprobs and STATE.settings.logprobs:
         choice["logprobs"] = logprobs_of(made, top, chat=chat)
     if chat:
         choice["message"] = {"role": "assistant", "content": made.text}
