@@ -28,6 +28,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
+from model_batches import Batches
 from tiny_llama import MAX_LENGTH, Draw, Sequence, TinyLlama, encode
 
 MODEL = "tiny-llama"
@@ -53,6 +54,10 @@ class Settings:
     api_key: str = ""
     die_after: int = -1  # end the process at this generation request, from 0 on
     delay_s: float = 0.0
+    batch_looks: int = 1  # a batch has ended when it has been looked at so often
+    # one for each batch that is begun, in order: {"status": "expired", "unanswered": 3}, {"refused": code},
+    # {"lost": true} (begun, and the connection closed), {"errors": [[part of the prompt, status], ...]}
+    batch_faults: list[dict[str, Any]] = field(default_factory=list)
     faults: list[dict[str, Any]] = field(default_factory=list)
     # [{"contains": part of the prompt, "answers": [text of sample 0, 1, ...]}]; first match wins
     script: list[dict[str, Any]] = field(default_factory=list)
@@ -68,6 +73,7 @@ class State:
     def reset(self) -> None:
         self.settings = Settings()
         self.requests: list[dict[str, Any]] = []
+        self.batches = Batches()
         self.round += 1  # a request of an earlier test may still sleep; it counts no more
         self.in_flight = 0
         self.max_in_flight = 0
@@ -118,11 +124,22 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/v1/models" and STATE.settings.models_endpoint:
             if self.allowed():
                 self.reply(200, {"object": "list", "data": [{"id": MODEL, "root": "tiny/llama-seed-0"}]})
+        elif self.path.startswith(("/v1/files", "/v1/batches")):
+            if self.allowed():
+                self.batches(None)
         else:
             self.refuse(Problem(404, "Not Found", ""))
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path in ("/v1/files", "/v1/batches"):
+            if self.allowed():
+                self.batches(content)
+            return
+        if "multipart" in self.headers.get("Content-Type", ""):
+            self.refuse(Problem(404, "Not Found", ""))
+            return
+        body = json.loads(content)
         if self.path == "/admin":
             STATE.admin(body)
             self.reply(200, {})
@@ -139,6 +156,18 @@ class Handler(BaseHTTPRequestHandler):
         finally:
             with STATE.lock:
                 STATE.in_flight -= own_round == STATE.round
+
+    def batches(self, content: bytes | None) -> None:
+        with STATE.lock:
+            try:
+                answer = STATE.batches.answer(self.path, content, STATE.settings, batched_answer)
+            except LookupError:
+                self.refuse(Problem(404, "No such thing.", "not_found"))
+                return
+        if answer is None:
+            self.close_connection = True
+        else:
+            self.reply(200, answer)
 
     def generation(self, body: dict[str, Any]) -> None:
         fault = STATE.next_fault()
@@ -200,6 +229,14 @@ class Handler(BaseHTTPRequestHandler):
             content = content[: len(content) // 2]
             self.close_connection = True
         self.wfile.write(content)
+
+
+def batched_answer(path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    STATE.requests.append({"path": path, "body": body, "batched": True})
+    try:
+        return 200, answer_of(path, {**body, "max_tokens": body.get("max_completion_tokens", 16)})
+    except Problem as problem:
+        return problem.status, {"error": {"message": problem.message, "code": problem.code}}
 
 
 def answer_of(path: str, body: dict[str, Any]) -> dict[str, Any]:
