@@ -209,8 +209,10 @@ def interpreters(peers: Sequence[str]) -> dict[str, str]:
     found = {"ours": sys.executable, "plain": sys.executable}
     for name, module in MODULES.items():
         for python in (sys.executable, *peers):
-            code = f"import importlib.util as u; import sys; sys.exit(not u.find_spec({module.split('.')[0]!r}))"
-            if subprocess.run([python, "-P", "-c", code]).returncode == 0:
+            code = (
+                f"import importlib.util as u; import sys; sys.exit(not u.find_spec({module.split('.')[0]!r}))"
+            )
+            if subprocess.run([python, "-P", "-c", code], check=False).returncode == 0:
                 found[name] = python
                 break
         else:
@@ -231,11 +233,16 @@ def compare(count: int, rounds: int, peers: Sequence[str]) -> dict[str, Any]:
                 for name, python in pythons.items():
                     command = [python, "-P", __file__, "--role", name, "--url", url]
                     command += ["--requests", str(count), "--rounds", str(round_)]
-                    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+                    done = subprocess.run(command, check=False, capture_output=True, text=True)
+                    if done.returncode:
+                        said = done.stderr.strip().splitlines()[-1:]
+                        print(f"{name} could not run: {' '.join(said)}", file=sys.stderr)
+                        continue
                     cpu_ms, rate = json.loads(done.stdout.splitlines()[-1])
                     found[name].append((cpu_ms, rate))
         finally:
             server.kill()
+    found = {name: rows for name, rows in found.items() if rows}
     cpu = {name: statistics.median(cpu for cpu, _ in rows) for name, rows in found.items()}
     return {
         "requests": count,

@@ -297,7 +297,9 @@ class BatchModel:
                 again.append((key, line))
                 continue
             reason = reasons.get(key, "it was left out")
-            said = f"{self._server.url}: {tries} batches brought no answer, last: {reason}; run again to go on"
+            said = (
+                f"{self._server.url}: {tries} batches brought no answer, last: {reason}; run again to go on"
+            )
             self._fail({key}, InfraError(said))
             del self._tries[key]
         return again
@@ -346,6 +348,4 @@ def _response(entry: Entry, request: Request) -> Response:
         )
     if request.top_logprobs and any(row.top_logprobs is None for row in response.choices):
         raise RequestError("the batch brought no log-probabilities; ask for words", tag=request.tag)
-    return msgspec.structs.replace(
-        response, prefilled=bool(request.prefill) and request.prompt is not None
-    )
+    return msgspec.structs.replace(response, prefilled=bool(request.prefill) and request.prompt is not None)

@@ -41,8 +41,8 @@ def open_model(
 
     Args:
         spec: One of the forms of ``SPECS``.
-        base_url: ``openai/`` and ``batch/`` only: address of the server up to ``/v1``; else ``OPENAI_BASE_URL``.
-        api_key: ``openai/`` and ``batch/`` only: its key; else ``OPENAI_API_KEY``. Servers given by address need none.
+        base_url: Address of the server of ``openai/`` and ``batch/`` up to ``/v1``; else ``OPENAI_BASE_URL``.
+        api_key: The key for it; else ``OPENAI_API_KEY``. Servers given by address need none.
         concurrency: The most requests in flight.
         timeout_s: Longest wait for one answer of a server.
         retries: How often a failed call is repeated.
@@ -117,9 +117,7 @@ def _openai_client(
     if url is not None:
         _check_url(url)
     if key is None and url is None:
-        raise UserError(
-            f"{spec} needs --base-url for a server of your own, or OPENAI_API_KEY for OpenAI's"
-        )
+        raise UserError(f"{spec} needs --base-url for a server of your own, or OPENAI_API_KEY for OpenAI's")
     timeout = Timeout(timeout_s, connect=min(timeout_s, 10.0))
     return AsyncOpenAI(
         base_url=url,

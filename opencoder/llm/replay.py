@@ -50,9 +50,7 @@ class JournalReplay(JournaledModel):
 
     def __init__(self, folder: Path, *, style: Style) -> None:
         name, self._revision = _survey(folder)
-        super().__init__(
-            None, Journal(folder, read_only=True), name=name, style=style, reuse_stopped=True
-        )
+        super().__init__(None, Journal(folder, read_only=True), name=name, style=style, reuse_stopped=True)
 
     @property
     def revision(self) -> str:

@@ -54,7 +54,10 @@ async def probe_traits(model: Probed) -> ServerTraits:
         DependencyError: The server cannot be reached.
     """
     traits = ServerTraits(
-        seed=await _seed(model), logprobs=await _logprobs(model), n=await _n(model), schema=await _schema(model)
+        seed=await _seed(model),
+        logprobs=await _logprobs(model),
+        n=await _n(model),
+        schema=await _schema(model),
     )
     missing = [name for name, found in msgspec.structs.asdict(traits).items() if found is False]
     if missing:

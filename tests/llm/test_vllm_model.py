@@ -1,4 +1,4 @@
-"""The in-process engine, driven: a stand-in for vLLM whose signatures and fields are held to those of the wheel."""
+"""The in-process engine, on a stand-in for vLLM that is held to the names in its wheel."""
 
 from __future__ import annotations
 
@@ -243,5 +243,5 @@ async def test_failures_are_sorted(
 
 
 async def test_an_engine_that_does_not_start_is_told(engines: Engines) -> None:
-    with pytest.raises(UserError, match="cannot start 'broken' .no such folder"):
+    with pytest.raises(UserError, match=r"cannot start 'broken' .no such folder"):
         await open_model("vllm/broken").style()
