@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +18,8 @@ import msgspec
 from opencoder.errors import InfraError, OpenCoderError
 from opencoder.llm.api import Choice, Request, RequestError, Response, Style, check_drawn
 from opencoder.llm.batch_files import (
-    MAX_BYTES,
-    MAX_REQUESTS,
     BatchLog,
+    BatchOptions,
     BatchState,
     RequestFile,
     ResultLine,
@@ -36,27 +34,6 @@ from opencoder.log import logger
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BatchOptions:
-    """How requests are put together and waited for.
-
-    Attributes:
-        folder: Where batches and answers are written down; a later run with it goes on where this one ended.
-        gather_s: A batch is sent when no new request has come for so long.
-        poll_s: Pause between the first two looks at a batch; it grows up to 60 s.
-        rounds: How often a request is sent that came back without an answer (expired, server error).
-        max_requests: Requests in a file at most.
-        max_bytes: Bytes of a file at most.
-    """
-
-    folder: Path
-    gather_s: float = 5.0
-    poll_s: float = 5.0
-    rounds: int = 3
-    max_requests: int = MAX_REQUESTS
-    max_bytes: int = MAX_BYTES
 
 
 class BatchModel:

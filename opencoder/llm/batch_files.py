@@ -8,6 +8,7 @@ guide to the Batch API). ``custom_id`` is the key of the request.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,27 @@ from opencoder.store import JsonlAppender, read_jsonl
 
 MAX_REQUESTS = 50_000
 MAX_BYTES = 200_000_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BatchOptions:
+    """How requests are put together and waited for.
+
+    Attributes:
+        folder: Where batches and answers are written down; a later run with it goes on where this one ended.
+        gather_s: A batch is sent when no new request has come for so long.
+        poll_s: Pause between the first two looks at a batch; it grows up to 60 s.
+        rounds: How often a request is sent that came back without an answer (expired, server error).
+        max_requests: Requests in a file at most.
+        max_bytes: Bytes of a file at most.
+    """
+
+    folder: Path
+    gather_s: float = 5.0
+    poll_s: float = 5.0
+    rounds: int = 3
+    max_requests: int = MAX_REQUESTS
+    max_bytes: int = MAX_BYTES
 
 
 class RequestLine(msgspec.Struct, frozen=True):

@@ -153,6 +153,4 @@ def _translated(error: aiohttp.ClientError) -> httpx2.TransportError:
         return httpx2.ReadTimeout(said)
     if isinstance(error, aiohttp.ClientConnectorError):
         return httpx2.ConnectError(said)
-    if isinstance(error, aiohttp.InvalidURL):
-        return httpx2.UnsupportedProtocol(said)
     return httpx2.ReadError(said)

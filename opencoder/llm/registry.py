@@ -15,7 +15,7 @@ from opencoder.llm.retry import RetryPolicy
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-    from opencoder.llm.batch import BatchOptions
+    from opencoder.llm.batch_files import BatchOptions
     from opencoder.llm.vllm_offline import VllmOptions
 
 SPECS = "openai/NAME, batch/NAME, vllm/ID_OR_PATH, reference, samples:FILE or replay:DIR"

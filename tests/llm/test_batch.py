@@ -16,8 +16,7 @@ import pytest
 
 from opencoder.errors import InfraError, UserError
 from opencoder.llm import Model, Request, RequestError, Sampling, open_model
-from opencoder.llm.batch import BatchOptions
-from opencoder.llm.batch_files import BatchState, RequestFile
+from opencoder.llm.batch_files import BatchOptions, BatchState, RequestFile
 from opencoder.llm.journal import Journal
 from opencoder.llm.journaled import JournaledModel
 from opencoder.records import Message
