@@ -170,7 +170,13 @@ class BatchModel:
         self._sent[state.number] = keys
         task = asyncio.get_running_loop().create_task(self._carry(state, keys))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda ended: self._ended(ended, keys))
+
+    def _ended(self, task: asyncio.Task[None], keys: set[str]) -> None:
+        """Let nobody wait for a batch that an error which was not foreseen has left."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(keys, error)
 
     async def _carry(self, state: BatchState, keys: set[str]) -> None:
         """Bring one batch to its end and hand out what came of it."""
@@ -284,7 +290,7 @@ class BatchModel:
     def _waiting(self, key: str) -> list[asyncio.Future[Entry]]:
         return [future for future in self._waiters.get(key, ()) if not future.done()]
 
-    def _fail(self, keys: set[str], error: OpenCoderError) -> None:
+    def _fail(self, keys: set[str], error: BaseException) -> None:
         for key in keys:
             for future in self._waiting(key):
                 future.set_exception(error)

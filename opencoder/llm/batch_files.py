@@ -7,12 +7,14 @@ guide to the Batch API). ``custom_id`` is the key of the request.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from opencoder.errors import DataError
 from opencoder.files import reading_from, writing_to
 from opencoder.store import JsonlAppender, read_jsonl
 
@@ -130,9 +132,10 @@ class RequestFile:
         self._num_bytes += len(line)
 
     def close(self) -> None:
-        """End the file."""
-        with writing_to(self.path):
-            self._file.close()
+        """End the file and put it on disk."""
+        with writing_to(self.path), self._file:
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
 
 class BatchLog:
@@ -170,8 +173,14 @@ def read_requests(path: Path) -> Iterator[tuple[str, bytes]]:
         DataError: It cannot be read.
     """
     with reading_from(path), path.open("rb") as file:
-        for line in file:
-            yield _REQUEST.decode(line).custom_id, line
+        for number, line in enumerate(file, 1):
+            try:
+                key = _REQUEST.decode(line).custom_id
+            except msgspec.DecodeError as error:
+                raise DataError(
+                    f"no request of a batch ({error}); put the file back", path=path, line=number
+                ) from error
+            yield key, line
 
 
 def parse_result(line: bytes) -> ResultLine:

@@ -8,15 +8,16 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from opencoder.errors import InfraError, UserError
+from opencoder.errors import DataError, InfraError, UserError
 from opencoder.llm import Model, Request, RequestError, Sampling, open_model
-from opencoder.llm.batch_files import BatchOptions, BatchState, RequestFile
+from opencoder.llm.batch_files import BatchLog, BatchOptions, BatchState, RequestFile
 from opencoder.llm.journal import Journal
 from opencoder.llm.journaled import JournaledModel
 from opencoder.records import Message
@@ -213,6 +214,16 @@ async def test_a_server_that_fails_is_an_infrastructure_error(own_model_server: 
         await waiting
     await model.aclose()
     assert not states(tmp_path)[1].done
+
+
+async def test_a_damaged_file_of_requests_is_told(model_server: Any, tmp_path: Path) -> None:
+    with closing(BatchLog(tmp_path / "batches.jsonl")) as log:
+        log.add(BatchState(number=1, endpoint="/v1/completions", file_id="file-1", batch_id="batch-1"))
+    (tmp_path / "00001.jsonl").write_bytes(b'{"custom_id": 1}\n')
+    model = connect(model_server, tmp_path)
+    with pytest.raises(DataError, match=r"00001\.jsonl:1: no request of a batch"):
+        await model.complete(ask(1))
+    await model.aclose()
 
 
 def test_a_file_takes_as_much_as_it_may(tmp_path: Path) -> None:
