@@ -55,7 +55,7 @@ lock: setup ## Resolve the dependencies anew and write the lock files
 peers: setup ## Create .venv-peers with the tools that the benchmarks compare against
 	@'$(PYTHON)' scripts/setup_env.py --venv .venv-peers --lock benchmarks/peers.lock --no-project
 
-bench: peers ## Compare speed and memory with evalplus, docker run, datasketch and DuckDB, alternating in one run
+bench: peers ## Compare speed and memory with evalplus, docker run, datasketch, DuckDB and AsyncOpenAI, alternating
 	@$(BIN)/python -P benchmarks/scoring.py --peer .venv-peers/bin/python $(BENCH_ARGS)
 	@$(BIN)/python -P benchmarks/sandbox.py --peer .venv-peers/bin/python $(BENCH_ARGS)
 	@$(BIN)/python -P benchmarks/service.py $(BENCH_ARGS)
@@ -63,6 +63,8 @@ bench: peers ## Compare speed and memory with evalplus, docker run, datasketch a
 	@$(BIN)/python -P benchmarks/corpus_exact.py
 	@$(BIN)/python -P benchmarks/corpus_redact.py
 	@$(BIN)/python -P benchmarks/corpus_build.py
+	@$(BIN)/python -P benchmarks/llm_client.py --peer .venv-peers/bin/python
+	@$(BIN)/python -P benchmarks/llm_client.py --memory
 
 clean: ## Remove environments and caches
 	@rm -rf .venv .venv-peers .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist

@@ -133,6 +133,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         The first part keeps the seed; a later one gets a seed of its own, since a provider that is asked
         twice with one seed gives one answer twice.
         """
+        if not offset and n == self.sampling.n:
+            return self
         seed = self.sampling.seed
         if seed is not None and offset:
             seed = row_seed(seed, self.tag, self.sample_id + offset)

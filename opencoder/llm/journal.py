@@ -194,6 +194,15 @@ class Journal:
             return _decoded(_line(self._handles[number], start))
 
 
+def has_journal(folder: Path) -> bool:
+    """Tell whether a folder holds a journal with a segment in it.
+
+    Raises:
+        DataError: A segment is missing.
+    """
+    return bool(_segments(folder))
+
+
 def read_entries(folder: Path) -> Iterator[Entry]:
     """Yield every whole entry of a journal in the order of writing, failures included.
 

@@ -9,15 +9,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+import httpx2
 import msgspec
+from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI
 
 from opencoder.errors import DependencyError, InfraError
 from opencoder.llm.api import Choice, Request, RequestError, Response, Sampling, Style, check_drawn
 from opencoder.llm.breaker import Breaker
 from opencoder.llm.limiter import Limiter
+from opencoder.llm.openai_http import Answer
 from opencoder.llm.openai_wire import (
     CHAT_PATH,
     WireAnswer,
@@ -28,23 +31,18 @@ from opencoder.llm.openai_wire import (
     parse_answer,
     parse_models,
     wants_completion,
+    wants_no_schema,
     wants_other_limit,
 )
 from opencoder.llm.retry import Failure, Refused, RetryPolicy
+from opencoder.llm.server_traits import ServerTraits, probe_traits
 from opencoder.log import logger
 from opencoder.records import Message
-
-if TYPE_CHECKING:
-    from openai import APIConnectionError, AsyncOpenAI
 
 MAX_N = 128
 """OpenAI's limit for ``n``; more samples are asked for in several calls."""
 
-_JSON: Final[Any] = {"headers": {"Content-Type": "application/json"}}
 _FIRST_CONTACT: Final[Any] = {"timeout": 20.0}
-
-_CUT_OFF = frozenset({"ServerDisconnectedError", "ClientOSError"})
-"""Errors of aiohttp that mean: someone listened, and hung up."""
 
 
 class _Served(msgspec.Struct):
@@ -65,6 +63,9 @@ class OpenAIModel:
         policy: How failed calls are repeated.
         style: How the model is asked; None finds out with a one-token chat request.
         prefill: The server can continue an assistant's turn (vLLM, SGLang).
+
+    Attributes:
+        max_n: The most samples that one call asks for; lowered when the server gives fewer.
     """
 
     def __init__(
@@ -89,7 +90,9 @@ class OpenAIModel:
         self._prefill = prefill
         self._served: list[str] = []
         self._max_tokens_name = "max_tokens"
-        self._max_n = MAX_N
+        self.max_n = MAX_N
+        self._takes_schema = True
+        self._traits: ServerTraits | None = None
         self._connected = False
         self._lock = asyncio.Lock()
 
@@ -129,6 +132,17 @@ class OpenAIModel:
                     self._style = await self._probe()
         return self._style
 
+    async def probe(self) -> ServerTraits:
+        """Find out, once, what the server honours; costs six short requests.
+
+        Raises:
+            UserError: No request can work.
+            DependencyError: Nobody listens.
+        """
+        if self._traits is None:
+            self._traits = await probe_traits(self)
+        return self._traits
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.close()
@@ -149,7 +163,7 @@ class OpenAIModel:
         Part k of a request has the same seed whether the server's limit was known before or found out on the
         way, so a run repeats itself.
         """
-        size = self._max_n
+        size = self.max_n
         if n > size:
             starts = range(0, n, size)
             calls = [self._draw(request, offset + start, min(size, n - start)) for start in starts]
@@ -161,26 +175,39 @@ class OpenAIModel:
         got = len(served.answer.choices)
         if got >= n:
             return [served]
-        self._max_n = min(self._max_n, got)
+        self.max_n = min(self.max_n, got)
         return [served, *await self._draw(request, offset + got, n - got)]
 
     async def _send(self, request: Request) -> _Served:
         """Send one request, repeated as often as the policy allows.
 
+        A server that knows no schemas is asked without one from then on; what it says is then not held to
+        the schema, which whoever reads the answer has to look at in any case.
+
         Raises:
             Refused: The server will not do it.
             InfraError: It never worked.
         """
+        if request.schema is not None and not self._takes_schema:
+            request = msgspec.structs.replace(request, schema=None)
         path, body = body_of(
             request, model=self._model, max_tokens_name=self._max_tokens_name, prefill=self._prefill
         )
         try:
             return await self._repeat(path, msgspec.json.encode(body), request.tag)
         except Refused as refused:
-            if path != CHAT_PATH or "max_tokens" not in body or not wants_other_limit(refused):
+            if path == CHAT_PATH and "max_tokens" in body and wants_other_limit(refused):
+                self._max_tokens_name = "max_completion_tokens"
+            elif request.schema is not None and wants_no_schema(refused):
+                self._drop_schemas(refused)
+            else:
                 raise
-            self._max_tokens_name = "max_completion_tokens"
         return await self._send(request)
+
+    def _drop_schemas(self, refused: Refused) -> None:
+        if self._takes_schema:
+            logger.warning("%s takes no JSON schemas (%s); asking without them", self.url, refused.message)
+        self._takes_schema = False
 
     async def _repeat(self, path: str, content: bytes, tag: str) -> _Served:
         attempt = spent = 0
@@ -226,15 +253,14 @@ class OpenAIModel:
         Raises:
             Refused: The server answered that it will not do it.
         """
-        from openai import APIConnectionError, APIStatusError, APITimeoutError
-
         try:
-            answer = await self._client.post(path, cast_to=bytes, content=content, options=_JSON)
-            return parse_answer(answer)
+            # Asked for the response itself, the package neither looks into it nor builds objects of it.
+            answer = await self._client.post(self.url + path, cast_to=httpx2.Response, content=content)
+            return parse_answer(answer.body if isinstance(answer, Answer) else await answer.aread())
         except APIStatusError as error:
             return failure_of(error.status_code, error.response.headers, error.response.content)
         except APITimeoutError as error:
-            late = isinstance(_origin(error), TimeoutError)
+            late = isinstance(error.__cause__, httpx2.ReadTimeout)
             return Failure(reason="no answer in time" if late else _cause(error))
         except APIConnectionError as error:
             return Failure(reason=_cause(error))
@@ -249,8 +275,6 @@ class OpenAIModel:
         Raises:
             DependencyError: Nobody listens.
         """
-        from openai import APIConnectionError, APIStatusError
-
         async with self._lock:
             if self._connected:
                 return
@@ -306,14 +330,8 @@ def _choice(choice: WireChoice, request: Request) -> Choice:
 
 
 def _is_silence(error: APIConnectionError) -> bool:
-    """Tell whether nobody listens. By name: which transport there is, is openai's business."""
-    names = {"ConnectError", "ConnectTimeout"}
-    return type(error.__cause__).__name__ in names and type(_origin(error)).__name__ not in _CUT_OFF
-
-
-def _origin(error: APIConnectionError) -> BaseException | None:
-    """Return what the transport raised; over aiohttp, lost connections too come to us as timeouts."""
-    return error.__cause__ and error.__cause__.__cause__
+    """Tell whether nobody listens; a server that hangs up is one."""
+    return isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout)
 
 
 def _cause(error: APIConnectionError) -> str:

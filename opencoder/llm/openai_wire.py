@@ -23,6 +23,8 @@ _NO_MODEL = re.compile(
     r"model\b.*(does not exist|not found|not exist|no access)|model_not_found", re.IGNORECASE
 )
 _QUOTA = re.compile(r"insufficient_quota|exceeded your current quota|billing", re.IGNORECASE)
+_SCHEMA = re.compile(r"response_format|json_schema|structured[ _]outputs?", re.IGNORECASE)
+_BAD_SCHEMA = re.compile(r"invalid[ _](json[ _])?schema", re.IGNORECASE)
 _MAX_MESSAGE = 300
 
 
@@ -240,6 +242,12 @@ def wants_completion(refused: Refused) -> bool:
 def wants_other_limit(refused: Refused) -> bool:
     """Tell whether the server only objects to the name ``max_tokens``."""
     return refused.status == 400 and "max_completion_tokens" in refused.message
+
+
+def wants_no_schema(refused: Refused) -> bool:
+    """Tell whether the server knows no JSON schemas, and not just not this one."""
+    said = refused.message
+    return refused.status in (400, 422, 501) and bool(_SCHEMA.search(said)) and not _BAD_SCHEMA.search(said)
 
 
 def is_unknown_model(refused: Refused) -> bool:

@@ -15,9 +15,10 @@ from opencoder.llm.retry import RetryPolicy
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
+    from opencoder.llm.batch_files import BatchOptions
     from opencoder.llm.vllm_offline import VllmOptions
 
-SPECS = "openai/NAME, vllm/ID_OR_PATH, reference, samples:FILE or replay:DIR"
+SPECS = "openai/NAME, batch/NAME, vllm/ID_OR_PATH, reference, samples:FILE or replay:DIR"
 """The forms of a model spec, for messages and help."""
 
 
@@ -34,13 +35,14 @@ def open_model(
     style: Style | None = None,
     prefill: bool = False,
     vllm: VllmOptions | None = None,
+    batch: BatchOptions | None = None,
 ) -> Model:
     """Open a model; nothing is sent or loaded before its first use.
 
     Args:
         spec: One of the forms of ``SPECS``.
-        base_url: ``openai/`` only: address of the server up to ``/v1``; else ``OPENAI_BASE_URL``.
-        api_key: ``openai/`` only: its key; else ``OPENAI_API_KEY``. Servers given by address need none.
+        base_url: Address of the server of ``openai/`` and ``batch/`` up to ``/v1``; else ``OPENAI_BASE_URL``.
+        api_key: The key for it; else ``OPENAI_API_KEY``. Servers given by address need none.
         concurrency: The most requests in flight.
         timeout_s: Longest wait for one answer of a server.
         retries: How often a failed call is repeated.
@@ -49,6 +51,7 @@ def open_model(
         style: How the model is asked; None lets the provider find out.
         prefill: ``openai/`` only: the server can continue an assistant's turn (vLLM, SGLang).
         vllm: ``vllm/`` only: how the engine is set up.
+        batch: ``batch/`` only, and needed there: the folder of its state, and how requests are gathered.
 
     Raises:
         UserError: The spec or an option is wrong.
@@ -65,22 +68,28 @@ def open_model(
 
         return SamplesModel(Path(rest))
     if kind == "replay":
-        from opencoder.llm.replay import ReplayModel
+        from opencoder.llm.replay import open_replay
 
-        return ReplayModel(Path(rest), style=style)
+        return open_replay(Path(rest), style=style)
     if kind == "vllm":
         from opencoder.llm.vllm_offline import VllmModel
 
         return VllmModel(rest, options=vllm, concurrency=concurrency, style=style)
+    if kind == "batch" and batch is None:
+        raise UserError(f"{spec} needs a folder in which its batches are written down")
     policy = RetryPolicy(retries=retries, base_s=backoff_s, patience_s=patience_s)
-    client = _openai_client(rest, base_url, api_key, timeout_s=timeout_s, concurrency=concurrency)
+    client = _openai_client(spec, base_url, api_key, timeout_s=timeout_s, concurrency=concurrency)
+    if kind == "batch" and batch is not None:
+        from opencoder.llm.batch import BatchModel
+
+        return BatchModel(rest, client, options=batch, retries=retries, style=style)
     from opencoder.llm.openai_model import OpenAIModel
 
     return OpenAIModel(rest, client, concurrency=concurrency, policy=policy, style=style, prefill=prefill)
 
 
 def _split(spec: str) -> tuple[str, str]:
-    for kind, mark in (("openai", "/"), ("vllm", "/"), ("samples", ":"), ("replay", ":")):
+    for kind, mark in (("openai", "/"), ("batch", "/"), ("vllm", "/"), ("samples", ":"), ("replay", ":")):
         rest = spec.removeprefix(kind + mark)
         if rest and rest != spec:
             return kind, rest
@@ -88,7 +97,7 @@ def _split(spec: str) -> tuple[str, str]:
 
 
 def _openai_client(
-    model: str, base_url: str | None, api_key: str | None, *, timeout_s: float, concurrency: int
+    spec: str, base_url: str | None, api_key: str | None, *, timeout_s: float, concurrency: int
 ) -> AsyncOpenAI:
     """Make a client that never repeats a call by itself.
 
@@ -97,31 +106,25 @@ def _openai_client(
         DependencyError: The package ``openai`` is not installed.
     """
     try:
-        import aiohttp  # noqa: F401 - the package openai asks for it too late for a good message
-        from openai import DEFAULT_CONNECTION_LIMITS, AsyncOpenAI, DefaultAioHttpClient, Timeout
+        from openai import AsyncOpenAI, Timeout
+
+        from opencoder.llm.openai_http import LeanClient
     except ImportError as error:
-        message = f"openai/{model} needs the packages openai and aiohttp"
+        message = f"{spec} needs the packages openai and aiohttp"
         raise DependencyError(message, repair="pip install 'opencoder[openai]'") from error
     url = base_url or os.environ.get("OPENAI_BASE_URL") or None
     key = api_key or os.environ.get("OPENAI_API_KEY") or None
     if url is not None:
         _check_url(url)
     if key is None and url is None:
-        raise UserError(
-            f"openai/{model} needs --base-url for a server of your own, or OPENAI_API_KEY for OpenAI's"
-        )
-    # One kept-alive connection per call in flight: by itself the package keeps 100 at most. Over aiohttp a
-    # call takes about half of the CPU time that it takes over the package's own transport.
-    limits = type(DEFAULT_CONNECTION_LIMITS)(
-        max_connections=concurrency, max_keepalive_connections=concurrency
-    )
+        raise UserError(f"{spec} needs --base-url for a server of your own, or OPENAI_API_KEY for OpenAI's")
     timeout = Timeout(timeout_s, connect=min(timeout_s, 10.0))
     return AsyncOpenAI(
         base_url=url,
         api_key=key or "none",
         timeout=timeout,
         max_retries=0,
-        http_client=DefaultAioHttpClient(limits=limits, timeout=timeout),
+        http_client=LeanClient(connections=concurrency, timeout=timeout),
     )
 
 
@@ -129,6 +132,7 @@ def _check_url(url: str) -> None:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        usable = usable and parts.username is None
     except ValueError:
         usable = False
     if not usable:

@@ -2,16 +2,83 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from opencoder.errors import DataError, UserError
 from opencoder.files import sha256_file
-from opencoder.llm.api import Choice, Request, Response, Style
+from opencoder.llm.api import Choice, Model, Request, Response, Style
+from opencoder.llm.journal import Journal, has_journal, read_entries
+from opencoder.llm.journaled import JournaledModel
 from opencoder.records import Completion
 from opencoder.store import read_numbered
 
 FILE_NAMES = ("completions.jsonl", "completions.jsonl.zst", "completions.jsonl.gz")
 """Where a run keeps its answers."""
+
+JOURNAL_NAME = "journal"
+"""The folder in a run's folder that holds its journal."""
+
+
+def open_replay(folder: Path, *, style: Style | None = None) -> Model:
+    """Open the answers of a former run, from its completions or else from its journal.
+
+    Args:
+        folder: The folder of the run, or the journal itself.
+        style: How the former model was asked. A journal is taken for chats where it is not given.
+
+    Raises:
+        DataError: The folder holds no answers, answers of several models, or answers without a key.
+    """
+    if _completions(folder) is None:
+        for journal in (folder / JOURNAL_NAME, folder):
+            if has_journal(journal):
+                return JournalReplay(journal, style=style or "chat")
+    return ReplayModel(folder, style=style)
+
+
+class JournalReplay(JournaledModel):
+    """The model whose answers stand in a journal, as far as it was asked; it takes over the model's name.
+
+    Args:
+        folder: The journal; it is only read.
+        style: How the former model was asked.
+
+    Raises:
+        DataError: The journal cannot be read, or holds answers of no or of several models.
+    """
+
+    def __init__(self, folder: Path, *, style: Style) -> None:
+        name, self._revision = _survey(folder)
+        super().__init__(None, Journal(folder, read_only=True), name=name, style=style, reuse_stopped=True)
+
+    @property
+    def revision(self) -> str:
+        """A digest of what is settled in the journal."""
+        return self._revision
+
+    async def aclose(self) -> None:
+        """Close the journal."""
+        self._journal.close()
+
+
+def _survey(folder: Path) -> tuple[str, str]:
+    """Return the model's name and the digest of a journal."""
+    names: set[str] = set()
+    digest = hashlib.sha256()
+    for entry in read_entries(folder):
+        if entry.status != "failed":
+            digest.update(entry.key.encode())
+        if entry.response is not None:
+            names.add(entry.response.model)
+    return _only(names, folder), digest.hexdigest()[:16]
+
+
+def _only(names: set[str], path: Path) -> str:
+    if len(names) != 1:
+        found = ", ".join(sorted(names)) or "none"
+        raise DataError(f"replay needs the answers of one model, found: {found}", path=path)
+    return names.pop()
 
 
 class ReplayModel:
@@ -40,10 +107,7 @@ class ReplayModel:
                 )
             names.add(row.model)
             self._answers.setdefault(row.request_hash, {})[row.task_id, row.sample_id] = row
-        if len(names) != 1:
-            found = ", ".join(sorted(names)) or "none"
-            raise DataError(f"replay needs the answers of one model, found: {found}", path=self.path)
-        self.name = names.pop()
+        self.name = _only(names, self.path)
 
     def knows(self, request: Request) -> bool:
         """Tell whether the former run holds all samples of this request."""
@@ -92,7 +156,13 @@ class ReplayModel:
 
 
 def _find(folder: Path) -> Path:
-    for name in FILE_NAMES:
-        if (folder / name).is_file():
-            return folder / name
-    raise DataError(f"no {FILE_NAMES[0]} in it; give the folder of a finished run", path=folder)
+    path = _completions(folder)
+    if path is None:
+        raise DataError(
+            f"no {FILE_NAMES[0]} and no journal in it; give the folder of a finished run", path=folder
+        )
+    return path
+
+
+def _completions(folder: Path) -> Path | None:
+    return next((folder / name for name in FILE_NAMES if (folder / name).is_file()), None)

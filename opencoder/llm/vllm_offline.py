@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opencoder.errors import DependencyError, InfraError, UserError
-from opencoder.llm.api import Choice, Request, RequestError, Response, Sampling, Style, check_drawn
+from opencoder.llm.api import Choice, Request, RequestError, Response, Style, check_drawn
 
 if TYPE_CHECKING:
-    from vllm import SamplingParams
+    from vllm import CompletionOutput, SamplingParams
     from vllm.v1.engine.async_llm import AsyncLLM
 
 
@@ -86,7 +86,7 @@ class VllmModel:
             try:
                 async for output in engine.generate(
                     tokens_input(token_ids),
-                    _sampling_params(request.sampling),
+                    _sampling_params(request),
                     request_id=f"{request.tag}-{request.sample_id}-{next(self._ids)}",
                 ):
                     last = output
@@ -101,9 +101,10 @@ class VllmModel:
             raise InfraError(f"{request.tag}: the vLLM engine ended without an answer; run again to go on")
         outputs = sorted(last.outputs, key=lambda output: output.index)
         return Response(
-            choices=[Choice(text=o.text, finish_reason=o.finish_reason or "stop") for o in outputs],
+            choices=[_choice(output, request) for output in outputs],
             model=self.name,
             tokens_in=len(token_ids),
+            tokens_cached=last.num_cached_tokens or 0,
             tokens_out=sum(len(output.token_ids) for output in outputs),
             latency_s=latency_s,
             prefilled=bool(request.prefill),
@@ -167,11 +168,12 @@ def _open_engine(model: str, options: VllmOptions) -> AsyncLLM:
         ) from error
 
 
-def _sampling_params(sampling: Sampling) -> SamplingParams:
+def _sampling_params(request: Request) -> SamplingParams:
     """Translate; ``max_tokens`` must always be given, since vLLM would stop after 16."""
     from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind
+    from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
+    sampling = request.sampling
     return SamplingParams(
         n=sampling.n,
         temperature=sampling.temperature,
@@ -179,8 +181,19 @@ def _sampling_params(sampling: Sampling) -> SamplingParams:
         max_tokens=sampling.max_tokens,
         stop=list(sampling.stop),
         seed=sampling.seed,
+        logprobs=request.top_logprobs or None,
+        structured_outputs=None if request.schema is None else StructuredOutputsParams(json=request.schema),
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
+
+
+def _choice(output: CompletionOutput, request: Request) -> Choice:
+    found = None
+    if request.top_logprobs and output.logprobs:
+        # The drawn token is among them even where it is not among the likeliest.
+        rows = sorted(output.logprobs[0].values(), key=lambda row: row.logprob, reverse=True)
+        found = {row.decoded_token or "": row.logprob for row in rows[: request.top_logprobs]}
+    return Choice(text=output.text, finish_reason=output.finish_reason or "stop", top_logprobs=found)
 
 
 def _token_ids(tokenizer: Any, request: Request) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,6 +13,9 @@ import pytest
 
 from opencoder.errors import DependencyError, InfraError, UserError
 from opencoder.llm import Request, RequestError, Sampling, breaker, open_model
+from opencoder.llm.flow import each
+from opencoder.llm.journal import Journal, read_entries
+from opencoder.llm.journaled import JournaledModel
 from opencoder.llm.openai_model import OpenAIModel
 
 REQUEST = Request(tag="HumanEval/7", prompt="x", sampling=Sampling(max_tokens=8, temperature=1.0, seed=1))
@@ -119,6 +123,37 @@ async def test_a_crowd_gets_through_an_overloaded_server(model_server: Any) -> N
     await model.aclose()
 
 
+async def test_a_run_completes_on_a_server_that_fails_often(model_server: Any, tmp_path: Path) -> None:
+    """Each tenth call is turned away with Retry-After and each twentieth loses its connection."""
+    faults: list[dict[str, Any]] = []
+    for number in range(600):
+        if number % 10 == 3:
+            faults.append({"kind": "status", "status": 429, "retry_after": 0.01})
+        elif number % 20 == 7:
+            faults.append({"kind": "drop"})
+        else:
+            faults.append({"kind": "none"})
+    model_server.set(faults=faults, script=[{"contains": "row", "answers": ["fine"]}])
+    found: list[str] = []
+    with Journal(tmp_path) as journal:
+        model = JournaledModel(connect(model_server, concurrency=32, retries=8), journal)
+
+        async def work(number: int) -> None:
+            request = Request(tag=f"t{number}", prompt=f"row {number}", sampling=Sampling(max_tokens=8))
+            found.append((await model.complete(request)).choices[0].text)
+
+        await each(range(300), work, 32)
+        await model.aclose()
+    num_calls = len(model_server.seen()["requests"])
+    entries = list(read_entries(tmp_path))
+    assert found == ["fine"] * 300
+    assert {entry.status for entry in entries} == {"answered"}
+    assert len({entry.key for entry in entries}) == len(entries) == 300
+    attempts = [entry.response.attempts for entry in entries if entry.response]
+    assert sum(attempts) == model.usage.attempts == num_calls > 330
+    assert max(attempts) > 1
+
+
 @pytest.mark.parametrize("status", [400, 413, 422])
 async def test_a_refused_request_is_not_sent_again(model_server: Any, status: int) -> None:
     model_server.set(faults=[{"kind": "status", "status": status, "message": "too long"}])
@@ -182,6 +217,12 @@ async def test_a_used_up_quota_is_not_waited_for(model_server: Any) -> None:
     with pytest.raises(UserError, match=r"quota .*You exceeded it"):
         await attempt(model_server)
     assert len(model_server.seen()["requests"]) == 1
+
+
+async def test_a_server_that_moved_is_followed(model_server: Any) -> None:
+    expected = await attempt(model_server)
+    model_server.set(faults=[{"kind": "moved", "to": f"{model_server.url}/completions"}])
+    assert (await attempt(model_server)).choices == expected.choices
 
 
 async def test_a_wrong_path_hints_at_the_base_url(model_server: Any) -> None:

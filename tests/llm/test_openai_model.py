@@ -11,7 +11,11 @@ import msgspec
 import pytest
 
 from opencoder.errors import DataError, UserError
-from opencoder.llm import Model, Request, RequestError, Response, Sampling, open_model, row_seed
+from opencoder.llm import Choice, Model, Request, RequestError, Response, Sampling, open_model, row_seed
+from opencoder.llm.journal import Entry, Journal
+from opencoder.llm.journaled import JournaledModel
+from opencoder.llm.openai_model import OpenAIModel
+from opencoder.llm.server_traits import ServerTraits
 from opencoder.records import Completion, Message
 
 CHAT = (Message("system", "Be brief."), Message("user", "Write a function."))
@@ -197,6 +201,85 @@ async def test_scripted_answers(connect: Open, model_server: Any) -> None:
         Request(tag="t", messages=CHAT, sampling=sampling(n=2, stop=("END",)))
     )
     assert texts(response) == ["one ", "three"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"schemas": "followed"}, ServerTraits(seed=True, logprobs=True, n=True, schema=True)),
+        ({}, ServerTraits(seed=True, logprobs=True, n=True, schema=None)),
+        ({"chat_template": False}, ServerTraits(seed=True, logprobs=True, n=True, schema=None)),
+        (
+            {"seeds": False, "logprobs": False, "max_n": 1, "schemas": "refused"},
+            ServerTraits(seed=False, logprobs=False, n=False, schema=None),
+        ),
+        (
+            {"script": [{"contains": "twelve", "answers": ["{}"]}]},
+            ServerTraits(seed=False, logprobs=False, n=True, schema=False),
+        ),
+    ],
+)
+async def test_what_a_server_honours_is_found_once(
+    connect: Open,
+    model_server: Any,
+    settings: dict[str, Any],
+    expected: ServerTraits,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    model_server.set(**settings)
+    model = connect()
+    assert isinstance(model, OpenAIModel)
+    assert await model.probe() == expected
+    missing = [name for name, found in msgspec.structs.asdict(expected).items() if found is False]
+    assert ("does not honour " + ", ".join(missing) in caplog.text) == bool(missing)
+    num_calls = len(model_server.seen()["requests"])
+    assert await model.probe() == expected
+    assert len(model_server.seen()["requests"]) == num_calls
+
+
+async def test_a_server_without_schemas_is_asked_without_them(
+    connect: Open, model_server: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    model_server.set(schemas="refused")
+    model = connect()
+    asked = Request(tag="t", messages=CHAT, sampling=WARM, schema={"type": "object"})
+    first = await model.complete(asked)
+    assert texts(first) == texts(await model.complete(asked))
+    formats = ["response_format" in row["body"] for row in model_server.seen()["requests"]]
+    assert formats == [True, False, False]
+    assert caplog.text.count("takes no JSON schemas") == 1
+
+
+async def test_a_schema_that_is_wrong_is_the_requests_fault(connect: Open, model_server: Any) -> None:
+    said = "Invalid schema for response_format 'answer': 'type' is missing."
+    model_server.set(faults=[{"kind": "status", "status": 400, "message": said}])
+    with pytest.raises(RequestError, match="Invalid schema"):
+        await connect().complete(Request(tag="t", messages=CHAT, sampling=WARM, schema={}))
+
+
+@pytest.mark.parametrize("inner", ["journal", ""])
+async def test_a_run_replays_from_its_journal(connect: Open, tmp_path: Path, inner: str) -> None:
+    requests = [Request(tag=f"t{i}", messages=CHAT, sampling=sampling(seed=i)) for i in range(4)]
+    with Journal(tmp_path / inner) as journal:
+        model = JournaledModel(connect(), journal)
+        answers = [await model.complete(request) for request in requests]
+    replay = open_model(f"replay:{tmp_path}")
+    assert (replay.name, await replay.style()) == (model.name, "chat")
+    assert [await replay.complete(request) for request in requests] == answers
+    assert len(replay.revision) == 16
+    with pytest.raises(UserError, match="has no answer to this request for t9"):
+        await replay.complete(Request(tag="t9", messages=CHAT, sampling=sampling(seed=9)))
+    await replay.aclose()
+    assert await open_model(f"replay:{tmp_path}", style="completion").style() == "completion"
+
+
+async def test_a_journal_of_several_models_is_not_replayed(connect: Open, tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        for number, name in enumerate(("openai/a", "openai/b")):
+            response = Response(choices=[Choice(text="x")], model=name)
+            journal.add(Entry(key=f"{number:064}", tag="t", status="answered", at=1.0, response=response))
+    with pytest.raises(DataError, match="found: openai/a, openai/b"):
+        open_model(f"replay:{tmp_path}")
 
 
 async def test_a_run_replays_from_its_completions(connect: Open, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from opencoder.records import Message
 )
 def test_unknown_specs_name_the_known_ones(spec: str) -> None:
     with pytest.raises(
-        UserError, match=r"openai/NAME, vllm/ID_OR_PATH, reference, samples:FILE or replay:DIR"
+        UserError, match=r"openai/NAME, batch/NAME, vllm/ID_OR_PATH, reference, samples:FILE or replay:DIR"
     ):
         open_model(spec)
 

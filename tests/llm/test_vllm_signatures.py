@@ -37,6 +37,8 @@ FIELDS = {
     "CompletionOutput": "vllm/outputs.py",
     "RequestOutput": "vllm/outputs.py",
     "RequestOutputKind": "vllm/sampling_params.py",
+    "StructuredOutputsParams": "vllm/sampling_params.py",
+    "Logprob": "vllm/logprobs.py",
     "AsyncLLM": "vllm/v1/engine/async_llm.py",
 }
 ERRORS = {
@@ -45,10 +47,10 @@ ERRORS = {
     "EngineDeadError": "vllm/v1/engine/exceptions.py",
 }
 EXPORTS = {
-    "vllm": ["AsyncEngineArgs", "SamplingParams"],
+    "vllm": ["AsyncEngineArgs", "CompletionOutput", "SamplingParams"],
     "vllm.inputs": ["tokens_input"],
     "vllm.exceptions": ["VLLMClientError", "VLLMServerError"],
-    "vllm.sampling_params": ["RequestOutputKind"],
+    "vllm.sampling_params": ["RequestOutputKind", "StructuredOutputsParams"],
     "vllm.v1.engine.async_llm": ["AsyncLLM"],
 }
 
@@ -154,7 +156,7 @@ def test_arguments_exist(name: str) -> None:
         assert {*signature["positional"][: len(call.args)], *keywords} >= set(signature["required"])
 
 
-@pytest.mark.parametrize("name", ["AsyncEngineArgs", "SamplingParams"])
+@pytest.mark.parametrize("name", ["AsyncEngineArgs", "SamplingParams", "StructuredOutputsParams"])
 def test_fields_exist(name: str) -> None:
     for call in _calls(name):
         assert not call.args
@@ -183,7 +185,7 @@ def test_attributes_exist() -> None:
     owners = {
         "last": "RequestOutput",
         "output": "CompletionOutput",
-        "o": "CompletionOutput",
+        "row": "Logprob",
         "RequestOutputKind": "RequestOutputKind",
         "engine": "AsyncLLM",
     }

@@ -9,6 +9,8 @@ used up one per generation request, in order: ``{"kind": KIND, "count": 2, ...}`
 * ``truncate``: announce the whole body, send half of it, close;
 * ``garbage``: a whole body that is half of a JSON text;
 * ``empty``: an answer without choices;
+* ``moved``: answer 307 with the address ``to``;
+* ``none``: no fault, for this request;
 * ``drop``: close the connection without a word;
 * ``die``: end the process.
 """
@@ -26,6 +28,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
+from model_batches import Batches
 from tiny_llama import MAX_LENGTH, Draw, Sequence, TinyLlama, encode
 
 MODEL = "tiny-llama"
@@ -45,9 +48,16 @@ class Settings:
     models_endpoint: bool = True
     max_n: int = 1000  # a server that ignores n gives 1
     max_tokens_name: str = "max_tokens"
+    seeds: bool = True  # false: a server that ignores seeds
+    logprobs: bool = True
+    schemas: str = "ignored"  # "refused": 400; "followed": an answer that follows the schema
     api_key: str = ""
     die_after: int = -1  # end the process at this generation request, from 0 on
     delay_s: float = 0.0
+    batch_looks: int = 1  # a batch has ended when it has been looked at so often
+    # one for each batch that is begun, in order: {"status": "expired", "unanswered": 3}, {"refused": code},
+    # {"lost": true} (begun, and the connection closed), {"errors": [[part of the prompt, status], ...]}
+    batch_faults: list[dict[str, Any]] = field(default_factory=list)
     faults: list[dict[str, Any]] = field(default_factory=list)
     # [{"contains": part of the prompt, "answers": [text of sample 0, 1, ...]}]; first match wins
     script: list[dict[str, Any]] = field(default_factory=list)
@@ -63,6 +73,7 @@ class State:
     def reset(self) -> None:
         self.settings = Settings()
         self.requests: list[dict[str, Any]] = []
+        self.batches = Batches()
         self.round += 1  # a request of an earlier test may still sleep; it counts no more
         self.in_flight = 0
         self.max_in_flight = 0
@@ -113,11 +124,22 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/v1/models" and STATE.settings.models_endpoint:
             if self.allowed():
                 self.reply(200, {"object": "list", "data": [{"id": MODEL, "root": "tiny/llama-seed-0"}]})
+        elif self.path.startswith(("/v1/files", "/v1/batches")):
+            if self.allowed():
+                self.batches(None)
         else:
             self.refuse(Problem(404, "Not Found", ""))
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path in ("/v1/files", "/v1/batches"):
+            if self.allowed():
+                self.batches(content)
+            return
+        if "multipart" in self.headers.get("Content-Type", ""):
+            self.refuse(Problem(404, "Not Found", ""))
+            return
+        body = json.loads(content)
         if self.path == "/admin":
             STATE.admin(body)
             self.reply(200, {})
@@ -135,6 +157,18 @@ class Handler(BaseHTTPRequestHandler):
             with STATE.lock:
                 STATE.in_flight -= own_round == STATE.round
 
+    def batches(self, content: bytes | None) -> None:
+        with STATE.lock:
+            try:
+                answer = STATE.batches.answer(self.path, content, STATE.settings, batched_answer)
+            except LookupError:
+                self.refuse(Problem(404, "No such thing.", "not_found"))
+                return
+        if answer is None:
+            self.close_connection = True
+        else:
+            self.reply(200, answer)
+
     def generation(self, body: dict[str, Any]) -> None:
         fault = STATE.next_fault()
         time.sleep(STATE.settings.delay_s + fault.get("delay_s", 0.0))
@@ -143,6 +177,9 @@ class Handler(BaseHTTPRequestHandler):
             os._exit(9)
         if kind == "drop":
             self.close_connection = True
+            return
+        if kind == "moved":
+            self.reply(307, {}, location=fault["to"])
             return
         if kind == "status":
             problem = Problem(fault["status"], fault.get("message", "made to fail"), fault.get("code", ""))
@@ -168,8 +205,16 @@ class Handler(BaseHTTPRequestHandler):
         error = {"message": problem.message, "type": problem.code, "code": problem.code or problem.status}
         self.reply(problem.status, {"error": error}, retry_after=retry_after)
 
-    def reply(self, status: int, body: object, *, retry_after: float | None = None, damage: str = "") -> None:
-        content = json.dumps(body).encode()
+    def reply(
+        self,
+        status: int,
+        body: object,
+        *,
+        retry_after: float | None = None,
+        damage: str = "",
+        location: str = "",
+    ) -> None:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
         if damage == "garbage":
             content = content[: len(content) // 2]
         self.send_response(status)
@@ -177,11 +222,21 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         if retry_after is not None:
             self.send_header("Retry-After", str(retry_after))
+        if location:
+            self.send_header("Location", location)
         self.end_headers()
         if damage == "truncate":
             content = content[: len(content) // 2]
             self.close_connection = True
         self.wfile.write(content)
+
+
+def batched_answer(path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    STATE.requests.append({"path": path, "body": body, "batched": True})
+    try:
+        return 200, answer_of(path, {**body, "max_tokens": body.get("max_completion_tokens", 16)})
+    except Problem as problem:
+        return problem.status, {"error": {"message": problem.message, "code": problem.code}}
 
 
 def answer_of(path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -203,6 +258,8 @@ def answer_of(path: str, body: dict[str, Any]) -> dict[str, Any]:
             "Use 'max_completion_tokens' instead.",
             "unsupported_parameter",
         )
+    if settings.schemas == "refused" and "response_format" in body:
+        raise Problem(400, "Invalid parameter: 'response_format' of type 'json_schema' is not supported.")
     n, temperature = body.get("n", 1), body.get("temperature", 1.0)
     if temperature == 0 and n > 1:
         raise Problem(400, f"n must be 1 when using greedy sampling, got {n}.")
@@ -238,7 +295,11 @@ def sample(prompt: str, body: dict[str, Any], index: int) -> Sequence:
             text = rule["answers"][index % len(rule["answers"])]
             end = min((text.index(mark) for mark in stop if mark in text), default=len(text))
             return Sequence(tokens=list(text[:end].encode()), text=text[:end], finish_reason="stop")
-    seed = body.get("seed")
+    if STATE.settings.schemas == "followed" and "response_format" in body:
+        names = body["response_format"]["json_schema"]["schema"]["properties"]
+        text = json.dumps(dict.fromkeys(names, "x"))
+        return Sequence(tokens=list(text.encode()), text=text, finish_reason="stop")
+    seed = body.get("seed") if STATE.settings.seeds else None
     draw = Draw(
         temperature=float(body.get("temperature", 1.0)),
         top_p=float(body.get("top_p", 1.0)),
@@ -255,7 +316,7 @@ def sample(prompt: str, body: dict[str, Any], index: int) -> Sequence:
 def choice_of(made: Sequence, index: int, body: dict[str, Any], *, chat: bool) -> dict[str, Any]:
     choice: dict[str, Any] = {"index": index, "finish_reason": made.finish_reason, "logprobs": None}
     top = (body.get("top_logprobs", 0) if body.get("logprobs") else None) if chat else body.get("logprobs")
-    if top is not None and made.logprobs:
+    if top is not None and made.logprobs and STATE.settings.logprobs:
         choice["logprobs"] = logprobs_of(made, top, chat=chat)
     if chat:
         choice["message"] = {"role": "assistant", "content": made.text}
