@@ -13,6 +13,20 @@ from opencoder.log import emit
 from synth.options import AskingOptions, RunOptions, VerifyOptions
 
 app = App(name="synth", help="Make instruction data that is tested, decontaminated and accounted for.")
+# Imported when they are called, so that a missing package breaks only what needs it.
+for _name, _target, _help in (
+    ("api", "synth.packages.command:api", "Read the interfaces of packages, the ground of recipe `package`."),
+    ("score", "synth.scorer.command:score", "Score texts with a trained scorer or by built-in rules."),
+    ("train-scorer", "synth.scorer.command:train_scorer", "Train a seed scorer on labels."),
+    (
+        "decontaminate",
+        "synth.decontam.command:decontaminate_command",
+        "Take rows that hold benchmark tasks out of a data set.",
+    ),
+    ("mix", "synth.mix.command:mix", "Mix rows of several runs into the data of one training stage."),
+    ("export", "synth.export.command:export", "Hand a data set on in a published shape, with its card."),
+):
+    app.command(_target, name=_name, help=_help)
 
 
 @app.command

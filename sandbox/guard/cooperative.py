@@ -47,11 +47,15 @@ _MODULES = (
 
 
 class Saved:
-    """The builtins and ``unittest`` as they were before the solution was loaded."""
+    """The builtins and ``unittest`` as they were before the solution was loaded.
 
-    def __init__(self) -> None:
+    Args:
+        classes: Whether tests use ``unittest``; a look at all of it costs more than a fork.
+    """
+
+    def __init__(self, *, classes: bool = True) -> None:
         self._holders: list[tuple[str, Any, dict[str, Any]]] = []
-        for module in _MODULES:
+        for module in _MODULES if classes else (builtins,):
             self._holders.append((module.__name__, module, dict(vars(module))))
             if module is builtins:
                 continue

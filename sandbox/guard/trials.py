@@ -34,7 +34,8 @@ import signal
 import socket
 import time
 import types
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import cooperative, wire
@@ -55,7 +56,8 @@ def run(job: dict[str, Any], channel: int, payload: int) -> None:
     """Carry out all trials of the payload."""
     with open(payload, "rb", closefd=False) as file:
         plan = json.loads(file.read())
-    saved, tests = cooperative.Saved(), cooperative.Runs(plan["tests"])
+    saved = cooperative.Saved(classes=any(test["classes"] for test in plan["tests"]))
+    tests = cooperative.Runs(plan["tests"])
     trials = plan["trials"]
     longest = plan["cpu_s"]
     done = 0
@@ -63,13 +65,15 @@ def run(job: dict[str, Any], channel: int, payload: int) -> None:
         end = done + 1
         while end < len(trials) and trials[end].get("joined"):
             end += 1
+        said = b""
         for record in _carry_out(plan, trials[done:end], saved, tests, channel):
             if done == 0:
                 # A fault can make a loop endless; what takes so much longer than the program has failed.
                 longest = min(longest, _SLOWER * record["cpu_s"] + _SLACK_S)
             plan["cpu_s"] = longest
-            _write(channel, wire.frame(RECORD, json.dumps(record).encode()))
+            said += wire.frame(RECORD, json.dumps(record).encode())
             done += 1
+        _write(channel, said)  # at once: each write wakes up two processes outside
 
 
 def _carry_out(
@@ -92,10 +96,10 @@ def _carry_out(
         finally:
             os._exit(0)
     theirs.close()
-    frames, used = wire.Frames(1 << 24), 0.0
+    line, used = _Line(ours), 0.0
     last: dict[str, Any] = {}
     for number in range(len(trials)):
-        said, how = _listen(ours, frames, pid, plan, used)
+        said, how = _listen(line, pid, plan, used)
         now, cpu_s = time.monotonic(), _cpu_s(pid)
         last = {
             "how": how or "verdict",
@@ -120,32 +124,52 @@ def _carry_out(
     yield last
 
 
-def _listen(
-    ours: socket.socket, frames: wire.Frames, pid: int, plan: dict[str, Any], used_s: float
-) -> tuple[dict[str, Any], str]:
+class _Line:
+    """What a fork says, frame by frame; several may come at once."""
+
+    def __init__(self, ours: socket.socket) -> None:
+        self._ours = ours
+        self._frames = wire.Frames(1 << 24)
+        self._waiting: deque[tuple[bytes, bytes]] = deque()
+
+    def next(self) -> tuple[bytes, bytes] | None:
+        """Return a frame that is there, None where none has come for a while; raises EOFError at the end."""
+        if not self._waiting:
+            ready, _, _ = select.select([self._ours], [], [], _POLL_S)
+            if not ready:
+                return None
+            data = self._ours.recv(_CHUNK)
+            if not data:
+                raise EOFError
+            self._waiting.extend(self._frames.feed(data))
+        return self._waiting.popleft() if self._waiting else None
+
+    def say(self, text: str) -> None:
+        """Tell the fork something."""
+        self._ours.sendall(text.encode())
+
+
+def _listen(line: _Line, pid: int, plan: dict[str, Any], used_s: float) -> tuple[dict[str, Any], str]:
     """Return what is said of the next program, or nothing and why; ``used_s``: CPU seconds before it."""
     token = os.urandom(_TOKEN_BYTES).hex()
     asked = False
     end = time.monotonic() + plan["wall_s"]
-    while True:
-        ready, _, _ = select.select([ours], [], [], _POLL_S)
-        if not ready:
-            if time.monotonic() > end or _cpu_s(pid) - used_s > plan["cpu_s"]:
-                return {}, "timeout"
-            continue
-        try:
-            data = ours.recv(_CHUNK)
-            for kind, text in frames.feed(data):
-                if kind == _LOADED and not asked:
-                    asked = True
-                    ours.sendall(token.encode())
-                elif kind == _VERDICT:
-                    said = json.loads(text)
-                    return (said, "") if said.pop("token", "") == token else ({}, "forged")
-        except (OSError, ValueError, AttributeError):
-            return {}, "forged"
-        if not data:
-            return {}, "ended"
+    try:
+        while True:
+            frame = line.next()
+            if frame is None:
+                if time.monotonic() > end or _cpu_s(pid) - used_s > plan["cpu_s"]:
+                    return {}, "timeout"
+            elif frame[0] == _LOADED and not asked:
+                asked = True
+                line.say(token)
+            elif frame[0] == _VERDICT:
+                said = json.loads(frame[1])
+                return (said, "") if said.pop("token", "") == token else ({}, "forged")
+    except EOFError:
+        return {}, "ended"
+    except (OSError, ValueError, AttributeError):
+        return {}, "forged"
 
 
 def _cpu_s(pid: int) -> float:
@@ -181,8 +205,7 @@ def _be_tried_once(
 ) -> None:
     send, receive, frame, dumps = channel.sendall, channel.recv, wire.frame, json.dumps
     random.seed(trial.get("seed", 0))
-    if trial.get("clock") is not None:
-        _stop_clock(trial["clock"])
+    go_on = _stop_clock(trial["clock"]) if trial.get("clock") is not None else None
     if trial.get("joined"):
         saved.restore()  # what the program before it has done
     said: dict[str, Any] = {"tests": [], "load": ""}
@@ -201,6 +224,8 @@ def _be_tried_once(
         said["tests"] = tests.run(namespace, order, stop=bool(trial.get("stop")))
         if trace is not None:
             said["trace"] = trace.told()
+    if go_on is not None:
+        go_on()
     send(frame(_VERDICT, dumps({**said, "token": token}).encode()))
 
 
@@ -215,12 +240,11 @@ def _load(setup: str, source: str, trace: Trace | None) -> dict[str, Any]:
     return module.__dict__
 
 
-def _stop_clock(at: float) -> None:
-    """Have the clock stand still for programs that ask ``time`` or ``datetime``."""
+def _stop_clock(at: float) -> Callable[[], None]:
+    """Have the clock stand still for programs that ask ``time`` or ``datetime``; returns what undoes it."""
     import datetime
 
-    time.time = lambda: at
-    time.time_ns = lambda: int(at * 1e9)
+    went = time.time, time.time_ns, datetime.datetime
 
     class Stopped(datetime.datetime):
         @classmethod
@@ -231,7 +255,13 @@ def _stop_clock(at: float) -> None:
         def utcnow(cls) -> Any:
             return cls.fromtimestamp(at, datetime.UTC).replace(tzinfo=None)
 
+    time.time, time.time_ns = lambda: at, lambda: int(at * 1e9)
     datetime.datetime = Stopped  # type: ignore[misc]
+
+    def go_on() -> None:
+        time.time, time.time_ns, datetime.datetime = went  # type: ignore[misc]
+
+    return go_on
 
 
 class Trace:

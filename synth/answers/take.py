@@ -19,7 +19,7 @@ MAX_CHARS = 200_000
 """A longer answer is no answer: models that repeat themselves fill every limit."""
 
 SHORTEST_BARE = 80
-"""A text without a heading that has fewer characters is a remark of the model's, not what it was asked for."""
+"""A text without a heading that has fewer characters is a remark, not what was asked for."""
 
 _SEPARATOR = "\n\x1e\n"
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")

@@ -12,6 +12,7 @@ from typing import Annotated, Any, cast
 import msgspec
 from cyclopts import Parameter
 
+from opencoder.config import Common
 from opencoder.errors import DataError, DependencyError, UserError
 from opencoder.log import emit
 from opencoder.store import read_numbered, write_jsonl
@@ -72,14 +73,14 @@ class ScoreSummary(msgspec.Struct, kw_only=True, frozen=True):
     out: str
 
 
-def train_scorer(labels: Path, options: TrainOptions, *, json: bool) -> None:
+def train_scorer(labels: Path, *, options: TrainOptions, common: Common | None = None) -> None:
     """Train a scorer on labelled texts, and print how well it does on those held out.
 
     Args:
         labels: JSON lines with ``code``, ``content`` or ``text``, and ``label`` or ``score`` from 0 to 5; or
             rows of ``synth run`` with ``scores.educational``.
         options: Options of training.
-        json: Print one JSON object.
+        common: Options of every command.
 
     Raises:
         DataError: The labels cannot be used; with ``file:line``.
@@ -92,10 +93,10 @@ def train_scorer(labels: Path, options: TrainOptions, *, json: bool) -> None:
 
     rows = read_labels(labels)
     report = train(rows, options.out, models=models, held_out=options.held_out, seed=options.seed)
-    emit(report, json=json, text=lambda: _trained(report, options.out))
+    emit(report, json=common is not None and common.json, text=lambda: _trained(report, options.out))
 
 
-def score(source: Path, options: ScoreOptions, *, json: bool) -> None:
+def score(source: Path, *, options: ScoreOptions, common: Common | None = None) -> None:
     """Score the rows of a file; a record gets ``scores.educational``, any other row ``score``.
 
     What a row has there already is replaced.
@@ -103,7 +104,7 @@ def score(source: Path, options: ScoreOptions, *, json: bool) -> None:
     Args:
         source: JSON lines with ``code``, ``content`` or ``text``, or rows of ``synth run``.
         options: Options of scoring.
-        json: Print one JSON object.
+        common: Options of every command.
 
     Raises:
         DataError: A row has no text, or the scorer is broken; with ``file:line``.
@@ -124,7 +125,7 @@ def score(source: Path, options: ScoreOptions, *, json: bool) -> None:
         thresholds=_thresholds(scores),
         out=str(options.out),
     )
-    emit(summary, json=json, text=lambda: _summed(summary))
+    emit(summary, json=common is not None and common.json, text=lambda: _summed(summary))
 
 
 def _models(text: str) -> list[Kind]:

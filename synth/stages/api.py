@@ -23,7 +23,7 @@ class ApiOptions(Options, frozen=True, kw_only=True):
 
 
 class Api(Stage):
-    """See the module. The interfaces are those of ``--api``, the folder that ``opencoder synth api`` wrote."""
+    """See the module. The interfaces are in ``--api``, the folder that ``opencoder synth api`` wrote."""
 
     kind = "api"
     Options: ClassVar[type[Options]] = ApiOptions

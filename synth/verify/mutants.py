@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import copy
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -50,12 +51,27 @@ class Mutant(NamedTuple):
     source: str
 
 
-class _Site(NamedTuple):
-    """A place for a fault: the node's number in the walk, the operator, and what it does to the node."""
+class _Place(NamedTuple):
+    """Where a node hangs: its parent, the field, and the index where the field is a list."""
 
-    number: int
+    parent: ast.AST
+    field: str
+    index: int | None
+
+    def put(self, node: ast.AST) -> None:
+        """Hang a node there."""
+        if self.index is None:
+            setattr(self.parent, self.field, node)
+        else:
+            getattr(self.parent, self.field)[self.index] = node
+
+
+class _Site(NamedTuple):
+    """A place for a fault: the node, where it hangs, the operator, and what that makes of a copy of it."""
+
+    node: ast.AST
+    place: _Place
     operator: str
-    line: int
     change: Callable[[ast.AST], ast.AST]
 
 
@@ -77,7 +93,7 @@ def make_mutants(source: str, limit: int = MAX_MUTANTS) -> list[Mutant]:
         text = _mutated(tree, site)
         if text not in seen:
             seen.add(text)
-            mutants.append(Mutant(site.operator, site.line, text))
+            mutants.append(Mutant(site.operator, getattr(site.node, "lineno", 0), text))
     return mutants
 
 
@@ -106,29 +122,40 @@ def _spread(sites: list[_Site]) -> list[_Site]:
 
 
 def _mutated(tree: ast.Module, site: _Site) -> str:
-    changed = copy.deepcopy(tree)
-    node = list(ast.walk(changed))[site.number]
-    replacement = ast.copy_location(site.change(node), node)
-    if replacement is not node:
-        _replace(changed, node, replacement)
-    return ast.unparse(ast.fix_missing_locations(changed))
-
-
-def _replace(tree: ast.AST, old: ast.AST, new: ast.AST) -> None:
-    for parent in ast.walk(tree):
-        for name, value in ast.iter_fields(parent):
-            if value is old:
-                setattr(parent, name, new)
-            elif isinstance(value, list) and any(item is old for item in value):
-                value[:] = [new if item is old else item for item in value]
+    """Return the source with the fault; the tree is as before afterwards."""
+    changed = copy.copy(site.node)
+    for name, value in ast.iter_fields(changed):
+        if isinstance(value, list):
+            setattr(changed, name, list(value))
+    site.place.put(site.change(changed))
+    try:
+        return ast.unparse(tree)
+    finally:
+        site.place.put(site.node)
 
 
 def _sites(tree: ast.Module) -> Iterator[_Site]:
     fixed = _texts_and_annotations(tree)
-    for number, node in enumerate(ast.walk(tree)):
+    for node, place in _walk(tree):
         if id(node) not in fixed:
             for operator, change in _faults(node):
-                yield _Site(number, operator, getattr(node, "lineno", 0), change)
+                yield _Site(node, place, operator, change)
+
+
+def _walk(tree: ast.Module) -> Iterator[tuple[ast.AST, _Place]]:
+    """Yield every node with its place, level by level as ``ast.walk`` does."""
+    waiting: deque[ast.AST] = deque([tree])
+    while waiting:
+        parent = waiting.popleft()
+        for field, value in ast.iter_fields(parent):
+            if isinstance(value, ast.AST):
+                waiting.append(value)
+                yield value, _Place(parent, field, None)
+            elif isinstance(value, list):
+                for index, item in enumerate(value):
+                    if isinstance(item, ast.AST):
+                        waiting.append(item)
+                        yield item, _Place(parent, field, index)
 
 
 def _texts_and_annotations(tree: ast.Module) -> set[int]:

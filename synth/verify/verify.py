@@ -138,7 +138,7 @@ def _repeats(code: str, num_tests: int) -> list[Trial]:
         orders.append(tuple(order))
     clocks = (None, _FROZEN_CLOCK, None)
     return [
-        Trial(source=code, order=order, seed=seed, clock=clock, trace=seed == 0)
+        Trial(source=code, order=order, seed=seed, clock=clock, trace=seed == 0, joined=seed > 0)
         for seed, (order, clock) in enumerate(zip(orders, clocks, strict=True))
     ]
 

@@ -14,21 +14,13 @@ from opencoder.errors import DataError, UserError
 from opencoder.records import Message
 from opencoder.store import read_jsonl, write_jsonl
 from synth.record import SCHEMA, Row
-from synth.scorer.command import ScoreOptions, TrainOptions, score, train_scorer
+from synth.scorer.command import score, train_scorer
 from synth.scorer.heuristic import HeuristicScorer
 from synth.scorer.labels import Label
 
 app = App(name="synth")
-
-
-@app.command(name="train-scorer")
-def _train(labels: Path, *, options: TrainOptions, json: bool = False) -> None:
-    train_scorer(labels, options, json=json)
-
-
-@app.command(name="score")
-def _score(source: Path, *, options: ScoreOptions, json: bool = False) -> None:
-    score(source, options, json=json)
+app.command(train_scorer, name="train-scorer")
+app.command(score)
 
 
 def run(*words: object) -> None:
