@@ -25,7 +25,8 @@ _GOOGLE = re.compile(
     re.MULTILINE,
 )
 _FIELD = re.compile(r"^:(?:param|type|returns?|rtype|raises?)\b", re.MULTILINE)
-_SIGNATURE = re.compile(r"^[A-Za-z_][\w.]*(?P<parameters>\(.*\)(?: *-> *[^:]+)?)$")
+_SIGNATURE = re.compile(r"[A-Za-z_][\w.]*\(")
+_TITLE = re.compile(r"\A[^\n]+\n[-=~]{3,}[ ]*\n+(?=.*[A-Za-z])", re.DOTALL)
 
 
 class Marks(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +51,7 @@ def read_docstring(doc: str) -> Marks:
     """Read a docstring, which need not be dedented."""
     doc = clean(doc)
     signature, body = _split_signature(doc)
+    body = _TITLE.sub("", body)
     head = body[: _first_section(body)]
     since, deprecated = _SINCE.search(body), _DEPRECATED.search(head)
     return Marks(
@@ -67,13 +69,26 @@ def clean(doc: str) -> str:
 
 
 def _split_signature(doc: str) -> tuple[str, str]:
-    """Take signatures off the start: C functions have them in their docstring, one a line."""
-    lines = doc.split("\n")
+    """Take signatures off the start: C functions have them in their docstring, over one or more lines."""
     first = ""
-    while lines and (match := _SIGNATURE.match(lines[0].strip())):
-        first = first or match["parameters"]
-        lines.pop(0)
-    return first, "\n".join(lines).strip("\n") if first else doc
+    while match := _SIGNATURE.match(doc):
+        end = _closing(doc, match.end() - 1)
+        rest, _, after = doc[end:].partition("\n")
+        if not end or (rest.strip() and not rest.strip().startswith("->")):
+            break
+        first = first or " ".join(doc[match.end() - 1 : end].split()) + rest.rstrip()
+        doc = after.lstrip("\n")
+    return first, doc
+
+
+def _closing(text: str, start: int) -> int:
+    """Return the index behind the bracket that closes the one at ``start``; 0 where there is none near."""
+    depth = 0
+    for index, sign in enumerate(text[start : start + 2000], start):
+        depth += (sign in "([{") - (sign in ")]}")
+        if depth == 0:
+            return index + 1
+    return 0
 
 
 def _first_section(doc: str) -> int:
@@ -121,4 +136,5 @@ def _reason(doc: str, match: re.Match[str]) -> str:
         if match.group().startswith("..") and not line.startswith((" ", "\t")):
             break
         lines.append(line.strip())
-    return " ".join(filter(None, lines)) or "deprecated"
+    text = " ".join(filter(None, lines))
+    return text if any(sign.isalnum() for sign in text) else "deprecated"

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from opencoder.errors import UserError
+from opencoder.errors import DependencyError, UserError
 from opencoder.log import logger
 from synth.packages.extract_live import NotLoadedError, extract_live
 from synth.packages.interpreter import (
@@ -105,8 +105,12 @@ def _installed(
 def _read(
     place: Interpreter, installed: Installed, inventory: Collection[str], *, live: bool, trust: bool
 ) -> tuple[list[ApiEntry], Distribution]:
-    from synth.packages.extract_static import extract_static
-
+    try:
+        from synth.packages.extract_static import extract_static
+    except ImportError as error:
+        raise DependencyError(
+            f"griffe is needed to read packages ({error})", repair="pip install 'opencoder[synth]'"
+        ) from error
     roots = installed.roots
     if not roots:
         raise UserError(

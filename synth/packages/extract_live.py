@@ -46,6 +46,8 @@ class LiveObject(msgspec.Struct, kw_only=True):
         signature: Where only the text of one is known.
         parameters: None where it has no signature.
         exact: See ``ApiEntry.exact``.
+        deprecated: What ``warnings.deprecated`` left on it.
+        warned: The warning of disuse that comes with this path to it, not with others.
         members: Names below a class.
         open: See ``ApiEntry.open``.
         objects: Methods and properties of a class.
@@ -62,6 +64,7 @@ class LiveObject(msgspec.Struct, kw_only=True):
     returns: str = ""
     exact: bool = False
     deprecated: str = ""
+    warned: str = ""
     members: list[str] = []
     open: bool = False
     objects: list[LiveObject] = []

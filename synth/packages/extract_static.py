@@ -10,22 +10,20 @@ import builtins
 import logging
 import tempfile
 from collections.abc import Collection, Iterator
-from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from opencoder.errors import DependencyError
-from synth.packages import found as kinds
+import griffe
+
 from synth.packages.docstrings import clean, read_docstring
-from synth.packages.found import Found, Group, signature_text
-from synth.packages.modules import is_public
+from synth.packages.found import Found, Group, Route, signature_text
+from synth.packages.modules import is_for_tests, is_public
 from synth.packages.sources import Looks, deprecation_of, look_at
 from synth.packages.store import ApiEntry, ApiParameter, Kind, ParameterKind
 
-if TYPE_CHECKING:
-    import griffe
-
 _LONGEST = 160
 _SPECIAL_BASES = {"typing.Generic", "typing.Protocol", "typing_extensions.Protocol", "abc.ABC", "ABC", "Generic", "Protocol"}
+_UNKNOWN = (griffe.AliasResolutionError, griffe.CyclicAliasError, KeyError, AttributeError)
 # Decorators that leave the call as it is.
 _TRANSPARENT = {
     "abstractmethod", "array_function_dispatch", "asynccontextmanager", "cache", "cached_property",
@@ -35,7 +33,7 @@ _TRANSPARENT = {
 
 
 def extract_static(
-    site: FilePath, roots: Collection[str], *, preferred: Collection[str] = ()
+    site: Path, roots: Collection[str], *, preferred: Collection[str] = ()
 ) -> list[ApiEntry]:
     """Read packages.
 
@@ -47,9 +45,6 @@ def extract_static(
     Returns:
         An entry for every public module and for every public name in one; those of classes come with
         members. Distribution, version and license are left to the caller.
-
-    Raises:
-        DependencyError: griffe is not installed.
     """
     site = site.resolve()
     walk = _Walk(site, roots)
@@ -57,14 +52,14 @@ def extract_static(
         return walk.entries(preferred)
     # griffe gives up on some packages whose stubs describe compiled modules; their sources alone it can read.
     with tempfile.TemporaryDirectory(prefix="opencoder-api-") as folder:
-        copy = FilePath(folder).resolve()
+        copy = Path(folder).resolve()
         _copy_sources(site, roots, copy)
         walk = _Walk(copy, roots)
         walk.load_all()
         return walk.entries(preferred)
 
 
-def _copy_sources(site: FilePath, roots: Collection[str], target: FilePath) -> None:
+def _copy_sources(site: Path, roots: Collection[str], target: Path) -> None:
     for root in roots:
         base = site.joinpath(*root.split("."))
         for file in base.rglob("*.py"):
@@ -73,23 +68,22 @@ def _copy_sources(site: FilePath, roots: Collection[str], target: FilePath) -> N
             place.write_bytes(file.read_bytes())
 
 
+class _Finder(griffe.ModuleFinder):
+    """Leaves tests out: in some packages they are most of the source."""
+
+    def submodules(self, module: griffe.Module) -> list[tuple[tuple[str, ...], Path]]:
+        return [found for found in super().submodules(module) if not is_for_tests(found[0])]
+
+
 class _Walk:
     """A walk through loaded modules that collects things and the paths to them."""
 
-    def __init__(self, site: FilePath, roots: Collection[str]) -> None:
-        try:
-            import griffe
-        except ImportError as error:
-            raise DependencyError(
-                "griffe is needed to read packages", repair="pip install 'opencoder[synth]'"
-            ) from error
+    def __init__(self, site: Path, roots: Collection[str]) -> None:
         logging.getLogger("griffe").setLevel(logging.CRITICAL)
-        self._errors = (griffe.AliasResolutionError, griffe.CyclicAliasError, KeyError, AttributeError)
-        self._not_there = (griffe.LoadingError, ImportError)
-        self._gives_up = griffe.GriffeError
         self._site = site
         self._roots = tuple(roots)
         self._loader = griffe.GriffeLoader(search_paths=[site], allow_inspection=False)
+        self._loader.finder = _Finder(search_paths=[site])
         self._modules: dict[str, ApiEntry] = {}
         self._group = Group()
         self._classes: dict[str, griffe.Class] = {}
@@ -100,7 +94,7 @@ class _Walk:
         try:
             loaded = [module for root in self._roots if (module := self._load(root)) is not None]
             self._loader.resolve_aliases(implicit=True, external=False)
-        except self._gives_up:
+        except griffe.GriffeError:
             return False
         for module in loaded:
             self.module(module, module.path)
@@ -110,7 +104,7 @@ class _Walk:
         """Load one package; None where there is no source to read."""
         try:
             module = self._loader.load(root, try_relative_path=False)
-        except self._not_there:
+        except (griffe.LoadingError, ImportError):
             return None
         return module if module.is_module else None
 
@@ -140,7 +134,7 @@ class _Walk:
             if one.startswith("_") and (exports is None or one not in exports):
                 continue
             public = one in exports if exports is not None else _is_own(module, member)
-            self._add(target, kinds.Path(path, public=public))
+            self._add(target, Route(path, public=public))
 
     def entries(self, preferred: Collection[str]) -> list[ApiEntry]:
         """Name what was collected, then collect the members of the classes under the names chosen."""
@@ -153,7 +147,7 @@ class _Walk:
         names = {entry.name for entry in found}
         return [*found, *(entry for name, entry in self._modules.items() if name not in names)]
 
-    def _add(self, target: Any, path: kinds.Path) -> None:
+    def _add(self, target: Any, path: Route) -> None:
         if self._group.meet(target.path, path) is None:
             kind: Kind = "class" if target.is_class else "function" if target.is_function else "attribute"
             if kind == "class":
@@ -173,7 +167,7 @@ class _Walk:
             member = self._target(holder.members[name])
             if name.startswith("_") or member is None or member.is_module or member.is_class:
                 continue
-            path = kinds.Path(f"{entry.name}.{name}", inherited=holder is not target)
+            path = Route(f"{entry.name}.{name}", inherited=holder is not target)
             if group.meet(member.path, path) is None:
                 is_property = "property" in member.labels or "cached-property" in member.labels
                 kind: Kind = "method" if member.is_function else "property" if is_property else "attribute"
@@ -183,13 +177,13 @@ class _Walk:
         """Return the classes that a class inherits from, and whether all of them are known."""
         try:
             bases = [base for base in target.mro() if base is not target]
-        except (ValueError, *self._errors):
+        except (ValueError, *_UNKNOWN):
             return [], False
         for cls in [target, *bases]:
             outside = [one for one in cls.bases if not _is_known_base(_path_of(one))]
             try:
                 inside = [one for one in cls.resolved_bases if one.is_class]
-            except self._errors:
+            except _UNKNOWN:
                 return bases, False
             if len(outside) > len(inside):
                 return bases, False
@@ -224,7 +218,7 @@ class _Walk:
         for name in ("__init__", "__new__"):
             try:
                 maker = self._target(target.all_members[name])
-            except (ValueError, *self._errors):
+            except (ValueError, *_UNKNOWN):
                 continue
             if maker is not None and maker.is_function:
                 makers[name] = maker
@@ -258,13 +252,13 @@ class _Walk:
     def _look(self, target: Any) -> Looks:
         path = str(target.filepath) if not isinstance(target.filepath, list) else ""
         if path not in self._looks:
-            self._looks[path] = look_at(FilePath(path) if path else None)
+            self._looks[path] = look_at(Path(path) if path else None)
         return self._looks[path]
 
     def _target(self, member: Any) -> Any:
         try:
             return member.final_target if member.is_alias else member
-        except self._errors:
+        except _UNKNOWN:
             return None
 
     def _is_ours(self, path: str) -> bool:

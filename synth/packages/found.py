@@ -9,7 +9,7 @@ import msgspec
 from synth.packages.store import ApiEntry, ApiParameter
 
 
-class Path(msgspec.Struct, frozen=True):
+class Route(msgspec.Struct, frozen=True):
     """A dotted name that leads to a thing.
 
     Attributes:
@@ -32,13 +32,13 @@ class Found(msgspec.Struct, kw_only=True):
     """
 
     entry: ApiEntry
-    paths: list[Path] = []
+    paths: list[Route] = []
 
 
 class Group(dict[str, Found]):
     """Things by a key that is the same for one thing whatever the path to it."""
 
-    def meet(self, key: str, path: Path) -> Found | None:
+    def meet(self, key: str, path: Route) -> Found | None:
         """Add a path to a thing that is known already; None for a new one."""
         found = self.get(key)
         if found is not None and path not in found.paths:
@@ -59,7 +59,7 @@ class Group(dict[str, Found]):
                 yield found.entry
 
 
-def rank(paths: Iterable[Path], preferred: Collection[str]) -> list[Path]:
+def rank(paths: Iterable[Route], preferred: Collection[str]) -> list[Route]:
     """Sort paths, the best first: documented, public, not inherited, short, early in the alphabet."""
     return sorted(
         paths,

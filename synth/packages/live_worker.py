@@ -91,7 +91,7 @@ def _describe_module(name: str, module: types.ModuleType, roots: tuple[str, ...]
         found = _describe(value, roots)
         found.update(path=f"{name}.{one}", public=is_public)
         if lazy and warned and one not in vars(module):
-            found["deprecated"] = warned
+            found["warned"] = warned
         objects.append(found)
     return {
         "module": name,

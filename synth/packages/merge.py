@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from synth.packages import found as kinds
 from synth.packages.docstrings import clean, read_docstring
 from synth.packages.extract_live import LiveModule, LiveObject
-from synth.packages.found import Found, Group, signature_text
+from synth.packages.found import Found, Group, Route, signature_text
 from synth.packages.store import ApiEntry, Kind
 
 _KINDS: dict[str, Kind] = {
@@ -42,7 +41,8 @@ class _Merger:
         self._aliases = {alias: one.name for one in self._entries.values() for alias in one.aliases}
         self._preferred = preferred
         self._new = Group()
-        self._classes: dict[int, LiveObject] = {}
+        self._members = Group()
+        self._classes: dict[str, LiveObject] = {}
 
     def module(self, module: LiveModule) -> None:
         entry = self._entries.get(module.module)
@@ -60,44 +60,45 @@ class _Merger:
     def objects(self, module: LiveModule) -> None:
         for one in module.objects:
             known = self._known(one.path)
+            if known is not None and one.warned and known.name != one.path:
+                known = None  # this path to it is on its way out, not the thing itself
             if known is not None and known.kind != "module":
                 _fill(known, one)
                 if known.kind == "class":
                     self._class(known, one)
                 continue
-            path = kinds.Path(one.path, public=one.public)
-            if self._new.meet(str(one.id), path) is None:
-                self._new[str(one.id)] = Found(entry=_entry(one), paths=[path])
-                self._classes[one.id] = one
+            path = Route(one.path, public=one.public)
+            key = f"{one.id} {one.path if one.warned else ''}"
+            if self._new.meet(key, path) is None:
+                self._new[key] = Found(entry=_entry(one), paths=[path])
+                self._classes[key] = one
 
     def finish(self) -> list[ApiEntry]:
-        """Name what only loading showed, with the members of its classes."""
-        keys = {id(one.entry): key for key, one in self._new.items()}
+        """Name what only loading showed, with the members of classes."""
+        keys = {id(found.entry): key for key, found in self._new.items()}
         for entry in list(self._new.named(self._preferred)):
-            modules = self._entries.pop(entry.name, None)  # a module behind a thing of the same name
-            if modules is not None and modules.kind != "module":
-                self._entries[entry.name] = modules
+            there = self._entries.get(entry.name)
+            if there is not None and there.kind != "module":
                 continue
-            self._entries[entry.name] = entry
+            self._entries[entry.name] = entry  # a module behind a thing of the same name cannot be reached
             if entry.kind == "class":
-                self._class(entry, self._classes[int(keys[id(entry)])])
-        names = self._entries
-        for entry in names.values():
-            entry.aliases = [alias for alias in entry.aliases if alias not in names]
-        return list(names.values())
+                self._class(entry, self._classes[keys[id(entry)]])
+        for entry in self._members.named(self._preferred):
+            self._entries.setdefault(entry.name, entry)
+        for entry in self._entries.values():
+            entry.aliases = [alias for alias in entry.aliases if alias not in self._entries]
+        return list(self._entries.values())
 
     def _class(self, entry: ApiEntry, live: LiveObject) -> None:
         entry.members = sorted({*entry.members, *live.members})
         entry.open = live.open
         for one in live.objects:
-            path = f"{entry.name}.{one.path}"
-            known = self._known(path)
+            path = Route(f"{entry.name}.{one.path}", inherited=one.inherited)
+            known = self._known(path.name)
             if known is not None:
                 _fill(known, one)
-            elif not one.inherited or one.doc:
-                member = _entry(one)
-                member.name = path
-                self._entries[path] = member
+            elif self._members.meet(str(one.id), path) is None:
+                self._members[str(one.id)] = Found(entry=_entry(one), paths=[path])
 
     def _known(self, path: str) -> ApiEntry | None:
         return self._entries.get(self._aliases.get(path, path))
@@ -108,8 +109,7 @@ def _entry(one: LiveObject) -> ApiEntry:
     entry.members, entry.open = sorted(one.members), one.open
     _describe(entry, one.doc)
     _sign(entry, one)
-    if one.deprecated:
-        entry.deprecated = one.deprecated
+    entry.deprecated = one.warned or one.deprecated or entry.deprecated
     return entry
 
 
@@ -137,7 +137,7 @@ def _fill(entry: ApiEntry, one: LiveObject) -> None:
         entry.kind, entry.signature = _KINDS[one.kind], ""  # a stub names no more than its type
     if not entry.doc and one.doc and entry.kind != "attribute":
         _describe(entry, one.doc)
-    entry.deprecated = entry.deprecated or one.deprecated
+    entry.deprecated = entry.deprecated or one.deprecated or one.warned
     if not entry.is_callable or one.kind == "attribute":
         return
     if one.parameters is None:

@@ -49,4 +49,9 @@ def root_modules(modules: dict[str, str]) -> list[str]:
 def is_public(module: str) -> bool:
     """Tell whether a module is meant for users: no part of its name is private or for tests."""
     parts = module.split(".")
-    return not any(part.startswith("_") or (part in _NOT_FOR_USERS and part != parts[0]) for part in parts)
+    return not any(part.startswith("_") for part in parts) and not is_for_tests(parts[1:])
+
+
+def is_for_tests(parts: Iterable[str]) -> bool:
+    """Tell whether a part of a module's name says that it is for tests or for running, not for importing."""
+    return any(part in _NOT_FOR_USERS for part in parts)

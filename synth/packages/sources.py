@@ -42,10 +42,10 @@ def look_at(file: Path | None) -> Looks:
         return Looks()
     try:
         text = file.read_text(encoding="utf-8", errors="replace")
-        tree = ast.parse(text)
+        messages = _decorator_messages(ast.parse(text)) if "deprecate" in text.lower() else {}
     except (OSError, SyntaxError, ValueError, RecursionError):
         return Looks()
-    return Looks(text, _DYNAMIC.search(text) is not None, _decorator_messages(tree))
+    return Looks(text, _DYNAMIC.search(text) is not None, messages)
 
 
 def deprecation_of(text: str, first: int, last: int) -> str:
