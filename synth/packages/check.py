@@ -1,4 +1,4 @@
-"""Finds what code gets wrong about a package: names it does not have, names on their way out, arguments not taken.
+"""Finds what code gets wrong about a package: names it lacks, names on their way out, wrong arguments.
 
 Only what is certain is reported. Whatever goes through an instance, through a module that makes names while
 the program runs, or through a call that the code guards (``try`` … ``except ImportError``) is left alone.
@@ -51,7 +51,9 @@ def check_code(code: str, store: ApiStore) -> list[NameProblem]:
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        return [NameProblem(kind="unreadable", name="", line=getattr(error, "lineno", 0) or 0, detail=str(error))]
+        return [
+            NameProblem(kind="unreadable", name="", line=getattr(error, "lineno", 0) or 0, detail=str(error))
+        ]
     found: dict[tuple[str, str], NameProblem] = {}
     for use in find_uses(tree):
         if not use.guarded:
@@ -69,7 +71,9 @@ def _problems(use: Use, store: ApiStore) -> Iterator[NameProblem]:
         yield _problem("unknown_name", target.name, use, detail)
     elif target is not None:
         if target.deprecated:
-            detail = f"{use.name} is deprecated in {target.distribution} {target.version}: {target.deprecated}"
+            detail = (
+                f"{use.name} is deprecated in {target.distribution} {target.version}: {target.deprecated}"
+            )
             yield _problem("deprecated_name", use.name, use, detail)
         if use.call is not None:
             yield from _argument_problems(use, use.call, target)

@@ -1,4 +1,4 @@
-"""What a docstring says: its summary, its examples, since when the thing is there, whether it still should be used.
+"""What a docstring says: its summary, its examples, since when the thing is there, whether to use it still.
 
 Directives are Sphinx's (``.. versionadded::``, ``.. deprecated::``). A directive counts for the whole thing
 only where it is not indented and stands before the first section: further down it is about a parameter or
@@ -20,7 +20,7 @@ _DEPRECATED = re.compile(
 )
 _UNDERLINE = re.compile(r"^(?P<title>[A-Z][\w ]+)\n[-=~]{3,}[ ]*$", re.MULTILINE)
 _GOOGLE = re.compile(
-    r"^(?:Args|Arguments|Attributes|Example|Examples|Note|Notes|Parameters|Raises|Returns|See Also|Usage|Yields)"
+    r"^(?:Args|Arguments|Attributes|Examples?|Notes?|Parameters|Raises|Returns|See Also|Usage|Yields)"
     r":[ ]*$",
     re.MULTILINE,
 )

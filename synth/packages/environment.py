@@ -126,12 +126,16 @@ def _read(
             entries = merge(entries, loaded, preferred=inventory)
             failed = [one for one in loaded if one.error]
             if failed:
-                notes.append(f"{len(failed)} modules do not load: {failed[0].module} ({failed[0].error[:120]})")
+                notes.append(
+                    f"{len(failed)} modules do not load: {failed[0].module} ({failed[0].error[:120]})"
+                )
             live = len(failed) < len(loaded)
         except NotLoadedError as error:
             live = False
             notes.append(f"only sources were read: {error}")
-            _log.warning("%s: only its sources were read, not its compiled modules: %s", installed.name, error)
+            _log.warning(
+                "%s: only its sources were read, not its compiled modules: %s", installed.name, error
+            )
     _complete(entries, installed)
     row = Distribution(
         name=installed.name,

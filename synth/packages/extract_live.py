@@ -30,7 +30,21 @@ MOST_BYTES = 400 << 20
 """Packages with more files than this, of their requirements too, are not loaded in the sandbox."""
 
 _PACKAGES = "packages"
-_NEVER_NEEDED = (".pyi", ".h", ".hpp", ".c", ".cpp", ".pyx", ".pxd", ".a", ".lib", ".pyc", ".md", ".rst", ".html")
+_NEVER_NEEDED = (
+    ".pyi",
+    ".h",
+    ".hpp",
+    ".c",
+    ".cpp",
+    ".pyx",
+    ".pxd",
+    ".a",
+    ".lib",
+    ".pyc",
+    ".md",
+    ".rst",
+    ".html",
+)
 _NEVER_NEEDED_FOLDERS = {"tests", "test", "__pycache__", "include", "docs", "share", ".."}
 
 
@@ -86,7 +100,12 @@ class NotLoadedError(Exception):
 
 
 def extract_live(
-    interpreter: Interpreter, names: list[str], modules: Collection[str], roots: Collection[str], *, trust: bool
+    interpreter: Interpreter,
+    names: list[str],
+    modules: Collection[str],
+    roots: Collection[str],
+    *,
+    trust: bool,
 ) -> list[LiveModule]:
     """Load modules of installed packages and describe them.
 

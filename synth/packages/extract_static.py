@@ -22,7 +22,15 @@ from synth.packages.sources import Looks, deprecation_of, look_at
 from synth.packages.store import ApiEntry, ApiParameter, Kind, ParameterKind
 
 _LONGEST = 160
-_SPECIAL_BASES = {"typing.Generic", "typing.Protocol", "typing_extensions.Protocol", "abc.ABC", "ABC", "Generic", "Protocol"}
+_SPECIAL_BASES = {
+    "typing.Generic",
+    "typing.Protocol",
+    "typing_extensions.Protocol",
+    "abc.ABC",
+    "ABC",
+    "Generic",
+    "Protocol",
+}
 _UNKNOWN = (griffe.AliasResolutionError, griffe.CyclicAliasError, KeyError, AttributeError)
 # Decorators that leave the call as it is.
 _TRANSPARENT = {
@@ -32,9 +40,7 @@ _TRANSPARENT = {
 }  # fmt: skip
 
 
-def extract_static(
-    site: Path, roots: Collection[str], *, preferred: Collection[str] = ()
-) -> list[ApiEntry]:
+def extract_static(site: Path, roots: Collection[str], *, preferred: Collection[str] = ()) -> list[ApiEntry]:
     """Read packages.
 
     Args:
@@ -90,7 +96,7 @@ class _Walk:
         self._looks: dict[str, Looks] = {}
 
     def load_all(self) -> bool:
-        """Load the packages with their submodules and collect what is in them; False where griffe gives up."""
+        """Load the packages with their submodules and collect what is in them; False if griffe gives up."""
         try:
             loaded = [module for root in self._roots if (module := self._load(root)) is not None]
             self._loader.resolve_aliases(implicit=True, external=False)
@@ -317,7 +323,12 @@ _KINDS: dict[str, ParameterKind] = {
 def _parameters(function: Any, *, bound: bool) -> list[ApiParameter]:
     given = list(function.parameters)
     is_static = "staticmethod" in function.labels
-    if bound and not is_static and given and given[0].kind.value in ("positional-only", "positional or keyword"):
+    if (
+        bound
+        and not is_static
+        and given
+        and given[0].kind.value in ("positional-only", "positional or keyword")
+    ):
         given = given[1:]
     return list(_convert(given))
 

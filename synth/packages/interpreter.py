@@ -1,4 +1,4 @@
-"""Where an interpreter's packages lie, and what their metadata say. Nothing of the packages is run for that."""
+"""Where an interpreter's packages lie, and what their metadata say. None of their code runs."""
 
 from __future__ import annotations
 
@@ -141,7 +141,11 @@ def split_requirement(requirement: str) -> tuple[str, str]:
     """
     name, _, version = requirement.strip().partition("==")
     match = _REQUIREMENT.match(name.strip())
-    if match is None or match["rest"] or ("==" in requirement and not re.fullmatch(r"[\w.!+-]+", version.strip())):
+    if (
+        match is None
+        or match["rest"]
+        or ("==" in requirement and not re.fullmatch(r"[\w.!+-]+", version.strip()))
+    ):
         raise UserError(f"{requirement!r}: give a package as NAME or NAME==VERSION")
     return match["name"], version.strip()
 
@@ -156,10 +160,12 @@ def _required(distribution: Distribution) -> Iterator[str]:
 def _license(distribution: Distribution) -> str:
     metadata = distribution.metadata
     for field in ("License-Expression", "License"):
-        text = (metadata.get(field) or "").strip()
+        text = next(iter(metadata.get_all(field) or ()), "").strip()
         if text and len(text) <= 80 and "\n" not in text:
             return text
-    classifiers = [one.split(" :: ")[-1] for one in metadata.get_all("Classifier") or () if one.startswith("License")]
+    classifiers = [
+        one.split(" :: ")[-1] for one in metadata.get_all("Classifier") or () if one.startswith("License")
+    ]
     return " AND ".join(one for one in classifiers if one != "OSI Approved")
 
 
@@ -175,12 +181,28 @@ def pip_install(python: Path, requirements: list[str], *, build: bool) -> None:
         UserError: There is no such package or version, or it has no wheel and ``build`` is not given.
     """
     wheels = [] if build else ["--only-binary", ":all:"]
-    command = [python, "-m", "pip", "install", "--quiet", "--no-input", "--no-compile", *wheels, *requirements]
+    command: list[str | Path] = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-input",
+        "--no-compile",
+        *wheels,
+        *requirements,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
-        said = next((line for line in reversed(lines) if line.startswith("ERROR")), lines[-1] if lines else "")
-        advice = "check name and version" if build else "check name and version, or add --trust to build it from source"
+        said = next(
+            (line for line in reversed(lines) if line.startswith("ERROR")), lines[-1] if lines else ""
+        )
+        advice = (
+            "check name and version"
+            if build
+            else "check name and version, or add --trust to build it from source"
+        )
         raise UserError(f"pip cannot install {' '.join(requirements)}: {said[:300]}; {advice}")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
+from typing import Any
 
 from opencoder.errors import DataError, DependencyError
 from opencoder.files import reading_from
@@ -18,7 +20,7 @@ def read_inventory(path: Path) -> frozenset[str]:
         DependencyError: sphobjinv is not installed.
     """
     try:
-        import sphobjinv
+        reader: Any = importlib.import_module("sphobjinv")
     except ImportError as error:
         raise DependencyError(
             "sphobjinv is needed to read objects.inv", repair="pip install 'opencoder[synth]'"
@@ -26,8 +28,8 @@ def read_inventory(path: Path) -> frozenset[str]:
     with reading_from(path):
         data = path.read_bytes()
     try:
-        inventory = sphobjinv.Inventory(zlib=data) if data.startswith(b"# Sphinx") else None
-    except Exception as error:  # noqa: BLE001 - the reader raises what its parts raise
+        inventory = reader.Inventory(zlib=data) if data.startswith(b"# Sphinx") else None
+    except Exception as error:
         raise DataError(f"not a Sphinx inventory that can be read ({error})", path=path) from error
     if inventory is None:
         raise DataError("not a Sphinx inventory; give the objects.inv of the documentation", path=path)

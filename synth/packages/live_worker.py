@@ -263,9 +263,14 @@ def _signature(value: typing.Any, *, bound: bool = False) -> Record:
         text = getattr(value, "__text_signature__", None)
         return {"signature": text} if isinstance(text, str) else {}
     given = list(signature.parameters.values())
-    if bound and given and given[0].kind in (
-        inspect.Parameter.POSITIONAL_ONLY,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    if (
+        bound
+        and given
+        and given[0].kind
+        in (
+            inspect.Parameter.POSITIONAL_ONLY,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        )
     ):
         given = given[1:]
     empty = inspect.Parameter.empty

@@ -42,7 +42,9 @@ def root_modules(modules: dict[str, str]) -> list[str]:
 
     For a part of a namespace package these are dotted (``google.cloud.storage``).
     """
-    packages = {name for name, file in modules.items() if PurePosixPath(file).stem.split(".")[0] == "__init__"}
+    packages = {
+        name for name, file in modules.items() if PurePosixPath(file).stem.split(".")[0] == "__init__"
+    }
     return [name for name in sorted(modules) if not any(name.startswith(f"{one}.") for one in packages)]
 
 

@@ -1,4 +1,4 @@
-"""What the source of a module tells that griffe does not keep: names made while it runs, warnings of disuse."""
+"""What the source of a module tells that griffe does not keep: names made at run time, warnings of disuse."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 _WARNINGS = {"DeprecationWarning", "PendingDeprecationWarning", "FutureWarning"}
 # A module that does one of these may have names that its text does not show.
 _DYNAMIC = re.compile(
-    r"\bglobals\(\)|\bsys\.modules\b|\bsetattr\(|\bexec\(|\b__path__\b|\bvars\(\)|\blocals\(\)|^def __getattr__",
+    r"\bglobals\(\)|\bsys\.modules\b|\bsetattr\(|\bexec\(|\b__path__\b|\bvars\(\)|\blocals\(\)"
+    r"|^def __getattr__",
     re.MULTILINE,
 )
 

@@ -16,7 +16,7 @@ from opencoder.errors import DataError
 from opencoder.files import make_folder
 from opencoder.store import read_json, read_jsonl, write_json, write_jsonl
 
-SCHEMA = "api/1"
+SCHEMA: Literal["api/1"] = "api/1"
 ENTRIES = "api.jsonl"
 MANIFEST = "store.json"
 
@@ -171,7 +171,9 @@ class ApiStore:
         """
         manifest_file = folder / MANIFEST
         if not manifest_file.is_file():
-            raise DataError("no API store here; make one with: opencoder synth api PACKAGE -o DIR", path=folder)
+            raise DataError(
+                "no API store here; make one with: opencoder synth api PACKAGE -o DIR", path=folder
+            )
         return cls(read_json(manifest_file, Manifest), read_jsonl(folder / ENTRIES, ApiEntry))
 
     def write(self, folder: Path) -> None:
@@ -197,7 +199,7 @@ class ApiStore:
         return list(self._entries)
 
     def get(self, name: str) -> ApiEntry | None:
-        """Return the entry of a name or of one of its aliases, also through an alias of its class or module."""
+        """Return the entry of a name or alias; an alias of its class or module will do too."""
         found = self.resolve(name)
         return found if isinstance(found, ApiEntry) else None
 

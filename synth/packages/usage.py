@@ -22,7 +22,8 @@ from synth.packages.uses import find_uses
 DISTRIBUTIONS = {
     "Bio": "biopython", "Crypto": "pycryptodome", "OpenSSL": "pyOpenSSL", "PIL": "pillow", "attr": "attrs",
     "bs4": "beautifulsoup4", "cairo": "pycairo", "cv2": "opencv-python", "dateutil": "python-dateutil",
-    "discord": "discord.py", "django_filters": "django-filter", "docx": "python-docx", "dotenv": "python-dotenv",
+    "discord": "discord.py", "django_filters": "django-filter", "docx": "python-docx",
+    "dotenv": "python-dotenv",
     "faiss": "faiss-cpu", "fitz": "PyMuPDF", "git": "GitPython", "google.protobuf": "protobuf",
     "igraph": "python-igraph", "jose": "python-jose", "jwt": "PyJWT", "kafka": "kafka-python",
     "ldap": "python-ldap", "magic": "python-magic", "markdown": "Markdown", "mpl_toolkits": "matplotlib",
@@ -181,7 +182,7 @@ def sample_members(
 
 
 def is_eligible(entry: ApiEntry) -> bool:
-    """Tell whether a task can be made of an entry: something to call that is explained and not on its way out."""
+    """Tell whether a task can be made of an entry: something to call, explained, not on its way out."""
     return entry.is_callable and not entry.deprecated and bool(entry.summary)
 
 
@@ -221,7 +222,9 @@ def _parquet(file: Path) -> Iterator[Source]:
     try:
         from pyarrow import parquet
     except ImportError as error:
-        raise DependencyError(f"{file}: pyarrow is needed", repair="pip install 'opencoder[synth]'") from error
+        raise DependencyError(
+            f"{file}: pyarrow is needed", repair="pip install 'opencoder[synth]'"
+        ) from error
     try:
         table = parquet.ParquetFile(file)
         wanted = [name for name in ("content", *_REPOSITORIES, *_PATHS) if name in table.schema_arrow.names]

@@ -11,7 +11,15 @@ _EXPECTED = {
     "DeprecationWarning", "FutureWarning", "Warning",
 }  # fmt: skip
 _ASKS = ("version", "type_checking", "hasattr", "platform", "find_spec", "has_", "implementation")
-_CATCHES = {"raises", "suppress", "warns", "deprecated_call", "assertRaises", "assertRaisesRegex", "assertWarns"}
+_CATCHES = {
+    "raises",
+    "suppress",
+    "warns",
+    "deprecated_call",
+    "assertRaises",
+    "assertRaisesRegex",
+    "assertWarns",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,11 @@ def find_uses(tree: ast.AST) -> list[Use]:
         if parts[0] in bound
     }
     skipped = written | asked
-    kept = [one for one in uses if not any(one.name == name or one.name.startswith(f"{name}.") for name in skipped)]
+    kept = [
+        one
+        for one in uses
+        if not any(one.name == name or one.name.startswith(f"{name}.") for name in skipped)
+    ]
     return sorted(kept, key=lambda one: (one.line, one.column))
 
 
