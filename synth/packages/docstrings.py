@@ -18,6 +18,12 @@ _DEPRECATED = re.compile(
     r"|Deprecated(?: since|:| in) ?(?:version )?|\*\*Deprecated\*\*:? ?|DEPRECATED[:.] ?)(?P<text>.*)",
     re.MULTILINE,
 )
+# "17.4.0 *convert*", "2.0 The ``x`` argument": not about the whole thing.
+_OF_PARAMETER = re.compile(
+    r"^(?:[\d.]+[a-z\d]*:?\s+)?(?:the |passing |use of )?[`*'\"]+\w+[`*'\"]+(?:$|\s+(?:arg|param|keyword|is |as |option|in ))"
+    r"|^(?:[\d.]+[a-z\d]*:?\s+)?\*\w+\*",
+    re.IGNORECASE,
+)
 _UNDERLINE = re.compile(r"^(?P<title>[A-Z][\w ]+)\n[-=~]{3,}[ ]*$", re.MULTILINE)
 _GOOGLE = re.compile(
     r"^(?:Args|Arguments|Attributes|Examples?|Notes?|Parameters|Raises|Returns|See Also|Usage|Yields)"
@@ -53,12 +59,13 @@ def read_docstring(doc: str) -> Marks:
     signature, body = _split_signature(doc)
     body = _TITLE.sub("", body)
     head = body[: _first_section(body)]
-    since, deprecated = _SINCE.search(body), _DEPRECATED.search(head)
+    since = _SINCE.search(body)
+    reasons = (_reason(head, match) for match in _DEPRECATED.finditer(head))
     return Marks(
         summary=_summary(head or body),
         examples=_examples(body),
         since=since["version"] if since else "",
-        deprecated=_reason(head, deprecated) if deprecated else "",
+        deprecated=next((reason for reason in reasons if not _OF_PARAMETER.match(reason)), ""),
         signature=signature,
     )
 

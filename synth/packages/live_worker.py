@@ -22,6 +22,7 @@ Record = dict[str, typing.Any]
 _NO_NAME = "no_such_name_zq7"
 _LONGEST = 120
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+_IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 _KINDS = {
     inspect.Parameter.POSITIONAL_ONLY: "positional",
     inspect.Parameter.POSITIONAL_OR_KEYWORD: "normal",
@@ -76,8 +77,9 @@ def _describe_module(name: str, module: types.ModuleType, roots: tuple[str, ...]
     is_open = False
     if lazy:
         is_open = _fetch(module, _NO_NAME)[0]
+    if lazy and not is_open:
         names.update(one for one in _hints(module) if one not in names and _fetch(module, one)[0])
-    listed = getattr(module, "__all__", None)
+    listed = vars(module).get("__all__") if is_open else getattr(module, "__all__", None)
     public = {str(one) for one in listed} if listed is not None else set()
     objects = []
     for one in sorted(names | public):
@@ -86,11 +88,13 @@ def _describe_module(name: str, module: types.ModuleType, roots: tuple[str, ...]
             continue
         names.add(one)
         is_public = one in public if listed is not None else _is_own(module, name, value, roots)
+        worn = lazy and warned and one not in vars(module)
+        is_public = is_public or bool(worn)
         if isinstance(value, types.ModuleType) or not (is_public or _is_of(value, roots)):
             continue
         found = _describe(value, roots)
         found.update(path=f"{name}.{one}", public=is_public)
-        if lazy and warned and one not in vars(module):
+        if worn:
             found["warned"] = warned
         objects.append(found)
     return {
@@ -121,20 +125,30 @@ def _fetch(holder: object, name: str) -> tuple[bool, typing.Any, str]:
 def _hints(module: types.ModuleType) -> list[str]:
     """Return the names that a module's ``__getattr__`` may know.
 
-    Those are the identifiers among the constants of its code, in its closure, and in the containers that
-    the module holds.
+    Those are the identifiers among the constants of its code, in its closure, in the containers that the
+    module holds, and in those that the functions which it calls refer to.
     """
     found: set[str] = set()
-    hook = vars(module).get("__getattr__")
-    code = getattr(hook, "__code__", None)
-    if code is not None:
-        _collect(code, found, 0)
-        for cell in getattr(hook, "__closure__", None) or ():
-            with contextlib.suppress(ValueError):
-                _collect(cell.cell_contents, found, 0)
     for value in list(vars(module).values()):
         if isinstance(value, (dict, list, tuple, set, frozenset)):
             _collect(value, found, 0)
+    waiting, seen = [vars(module).get("__getattr__")], set()
+    while waiting and len(seen) < 50:
+        function = waiting.pop()
+        code = getattr(function, "__code__", None)
+        if code is None or id(code) in seen:
+            continue
+        seen.add(id(code))
+        _collect(code, found, 0)
+        values = [function.__globals__.get(name) for name in code.co_names]
+        for cell in function.__closure__ or ():
+            with contextlib.suppress(ValueError):
+                values.append(cell.cell_contents)
+        for value in values:
+            if isinstance(value, types.FunctionType):
+                waiting.append(value)
+            else:
+                _collect(value, found, 0)
     return sorted(found)
 
 
@@ -142,8 +156,8 @@ def _collect(value: typing.Any, found: set[str], depth: int) -> None:
     if depth > 4 or len(found) > 20_000:
         return
     if isinstance(value, str):
-        if value.isidentifier() and not value.startswith("__"):
-            found.add(value)
+        if len(value) <= _LONGEST:
+            found.update(one for one in _IDENTIFIER.findall(value) if not one.startswith("__"))
     elif isinstance(value, types.CodeType):
         _collect(value.co_consts, found, depth)
     elif isinstance(value, dict):

@@ -121,7 +121,11 @@ def _explanation(entry: ApiEntry) -> str:
 
 def _to_avoid(entry: ApiEntry, store: ApiStore, changes: Difference | None) -> list[str]:
     lines = changes_near(changes, entry.name)[:CHANGES] if changes is not None else []
-    beside = [one for one in store.members(entry.parent) if one.deprecated and one.name != entry.name]
+    beside = [
+        one
+        for one in store.members(entry.parent)
+        if one.deprecated and one.parent == entry.parent and one.name != entry.name
+    ]
     lines += [f"{one.name}: {one.deprecated[:200]}" for one in beside[: CHANGES - len(lines)]]
     return lines
 
