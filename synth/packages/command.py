@@ -67,7 +67,7 @@ class ApiReport(msgspec.Struct, kw_only=True):
     removed: int = 0
 
 
-def api(packages: Sequence[str], options: ApiOptions, common: Common | None = None) -> None:
+def api(*packages: str, options: ApiOptions, common: Common | None = None) -> None:
     """Write down the interface of packages, and seeds for the package recipe.
 
     Args:

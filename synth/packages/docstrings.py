@@ -20,7 +20,8 @@ _DEPRECATED = re.compile(
 )
 # "17.4.0 *convert*", "2.0 The ``x`` argument": not about the whole thing.
 _OF_PARAMETER = re.compile(
-    r"^(?:[\d.]+[a-z\d]*:?\s+)?(?:the |passing |use of )?[`*'\"]+\w+[`*'\"]+(?:$|\s+(?:arg|param|keyword|is |as |option|in ))"
+    r"^(?:[\d.]+[a-z\d]*:?\s+)?(?:the |passing |use of )?[`*'\"]+\w+[`*'\"]+"
+    r"(?:$|\s+(?:arg|param|keyword|is |as |option|in ))"
     r"|^(?:[\d.]+[a-z\d]*:?\s+)?\*\w+\*",
     re.IGNORECASE,
 )

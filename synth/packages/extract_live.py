@@ -213,14 +213,15 @@ def _run_plainly(interpreter: Interpreter, worker: bytes, request: dict[str, Any
         (place / "worker.py").write_bytes(worker)
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
         environment = {**kept, "HOME": folder, "PYTHONHASHSEED": "0", "MPLBACKEND": "Agg"}
+        said: list[str] = []
         try:
             done = subprocess.run(
                 [interpreter.python, "-s", "-B", "worker.py"],
                 cwd=place, env=environment, capture_output=True, check=False, timeout=WALL_S,
             )  # fmt: skip
+            said = done.stderr.decode(errors="replace").strip().splitlines()
             return (place / "live.jsonl").read_bytes()
         except subprocess.TimeoutExpired as error:
             raise NotLoadedError(f"loading took more than {WALL_S:.0f} s") from error
         except OSError as error:
-            said = done.stderr.decode(errors="replace").strip().splitlines()
             raise NotLoadedError(f"loading failed: {said[-1][:200] if said else error}") from error

@@ -5,6 +5,8 @@ reads ``request.json`` in its working folder and writes ``live.jsonl`` there, on
 package runs its code, which may print, warn or raise; none of that may end this program.
 """
 
+from __future__ import annotations
+
 import contextlib
 import enum
 import importlib
@@ -132,7 +134,8 @@ def _hints(module: types.ModuleType) -> list[str]:
     for value in list(vars(module).values()):
         if isinstance(value, (dict, list, tuple, set, frozenset)):
             _collect(value, found, 0)
-    waiting, seen = [vars(module).get("__getattr__")], set()
+    waiting: list[typing.Any] = [vars(module).get("__getattr__")]
+    seen: set[int] = set()
     while waiting and len(seen) < 50:
         function = waiting.pop()
         code = getattr(function, "__code__", None)

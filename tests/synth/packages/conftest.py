@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -62,10 +62,16 @@ class Circle(Base):
 CORE_2 = (
     CORE_1.replace("area_of", "rectangle_area")
     .replace("factor=1.0, origin=None", "factor=1.0")
-    .replace("perimeter of a rectangle.", "perimeter of a rectangle.\n\n    .. deprecated:: 2.0\n       Use edges.")
+    .replace(
+        "perimeter of a rectangle.", "perimeter of a rectangle.\n\n    .. deprecated:: 2.0\n       Use edges."
+    )
 )
-INIT = "from shapekit._core import {area}, Circle, perimeter, scale\n\n__all__ = [{area!r}, 'Circle', 'perimeter', 'scale']\n"
-LAZY = '''
+INIT = """
+from shapekit._core import {area}, Circle, perimeter, scale
+
+__all__ = [{area!r}, 'Circle', 'perimeter', 'scale']
+"""
+LAZY = """
 import importlib, warnings
 
 _HOMES = {"far": "shapekit._core"}
@@ -85,7 +91,7 @@ def __getattr__(name):
     if f"shapekit.lazy:{name}" in ELSEWHERE:
         return _moved(name)
     raise AttributeError(name)
-'''
+"""
 ANYTHING = "def __getattr__(name):\n    return name\n"
 RUN_TIME = "globals().update({'made': 1})\nfrom os.path import *\n"
 
@@ -145,7 +151,7 @@ StoreOf = Callable[..., ApiStore]
 
 
 @pytest.fixture(scope="session")
-def stores(sites: dict[str, Path]) -> Iterator[StoreOf]:
+def stores(sites: dict[str, Path]) -> StoreOf:
     """Give the store of a version, loaded in the sandbox or read from sources alone."""
     made: dict[tuple[str, bool], ApiStore] = {}
 
@@ -156,7 +162,7 @@ def stores(sites: dict[str, Path]) -> Iterator[StoreOf]:
                 made[version, live] = build_store(["shapekit"], None, live=live)
         return made[version, live]
 
-    yield store_of
+    return store_of
 
 
 @pytest.fixture(scope="session")

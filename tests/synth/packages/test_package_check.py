@@ -44,11 +44,20 @@ def test_messages_say_what_there_is_instead(stores: StoreOf) -> None:
 @pytest.mark.parametrize(
     ("code", "found"),
     [
-        ("from shapekit import Circle\nCircle(1, name='a', colour=2)", "unknown_argument shapekit.Circle(colour)"),
+        (
+            "from shapekit import Circle\nCircle(1, name='a', colour=2)",
+            "unknown_argument shapekit.Circle(colour)",
+        ),
         ("import shapekit.shapes", "unknown_name shapekit.shapes"),
         ("import shapekit\nprint(shapekit.Circle.diameter)", "unknown_name shapekit.Circle.diameter"),
-        ("import shapekit\nprint(shapekit.Circle.move(c, 1, dz=1))", "unknown_argument shapekit.Circle.move(dz)"),
-        ("def f():\n    from shapekit import area_of\n    return area_of(1, 2)", "unknown_name shapekit.area_of"),
+        (
+            "import shapekit\nprint(shapekit.Circle.move(c, 1, dz=1))",
+            "unknown_argument shapekit.Circle.move(dz)",
+        ),
+        (
+            "def f():\n    from shapekit import area_of\n    return area_of(1, 2)",
+            "unknown_name shapekit.area_of",
+        ),
         ("import shapekit\n@shapekit.decorate\ndef f(): ...", "unknown_name shapekit.decorate"),
         ("def (", "unreadable "),
     ],
@@ -62,7 +71,7 @@ def test_what_is_wrong(stores: StoreOf, code: str, found: str) -> None:
     [
         "import shapekit\nshapekit = object()\nshapekit.area_of",
         "import shapekit\ndef f(shapekit):\n    return shapekit.area_of",
-        "try:\n    from shapekit import area_of\nexcept ImportError:\n    from shapekit import rectangle_area as area_of",
+        "try:\n    from shapekit import area_of\nexcept ImportError:\n    area_of = None",
         "import shapekit\nif shapekit.__version__ < '2':\n    shapekit.area_of(1, 2)",
         "import shapekit\nif hasattr(shapekit, 'area_of'):\n    x = shapekit\nshapekit.area_of",
         "import shapekit\nshapekit.area_of = max\nshapekit.area_of(1, 2)",

@@ -33,14 +33,15 @@ def test_names_are_followed_to_where_they_are_defined() -> None:
     installed("httpx")
     store = build_store(["httpx"], None, live=False)
     exported = importlib.import_module("httpx").__all__
-    found = {name: store.get(f"httpx.{name}") for name in exported if not name.startswith("__")}
+    found = {name: store.get(f"httpx.{name}") for name in exported}
     assert [name for name, entry in found.items() if entry is None] == []
     client = found["Client"]
     assert client is not None
     assert (client.name, client.file) == ("httpx.Client", "httpx/_client.py")
-    assert not [name for name in store.public_names if "._" in name]
+    assert not [name for name in store.public_names if "._client" in name or "._models" in name]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_compiled_callables_of_numpy_have_signatures(numpy_store: ApiStore) -> None:
     numpy = importlib.import_module("numpy")
@@ -55,6 +56,7 @@ def test_compiled_callables_of_numpy_have_signatures(numpy_store: ApiStore) -> N
     assert array.examples
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_names_that_numpy_dropped_are_known_to_be_gone(numpy_store: ApiStore) -> None:
     numpy = importlib.import_module("numpy")
@@ -63,12 +65,17 @@ def test_names_that_numpy_dropped_are_known_to_be_gone(numpy_store: ApiStore) ->
     assert numpy_store.resolve("numpy.linalg.norm") is numpy_store.get("numpy.linalg.norm")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_numpy_and_scipy_themselves_are_hardly_ever_accused(numpy_store: ApiStore) -> None:
+def test_names_that_numpy_itself_uses_are_not_accused(numpy_store: ApiStore) -> None:
     """Every accusation is checked against the loaded numpy: the name must really be missing."""
     numpy = importlib.import_module("numpy")
     folder = installed("numpy")
-    files = [*sorted(folder.glob("lib/*.py")), *sorted(folder.glob("linalg/**/*.py")), *sorted(folder.glob("ma/*.py"))]
+    files = [
+        *sorted(folder.glob("lib/*.py")),
+        *sorted(folder.glob("linalg/**/*.py")),
+        *sorted(folder.glob("ma/*.py")),
+    ]
     assert len(files) > 20
     for file in files:
         for problem in check_code(file.read_text(encoding="utf-8"), numpy_store):

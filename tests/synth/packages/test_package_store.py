@@ -77,7 +77,9 @@ def test_marks_count_for_the_whole_thing_only(doc: str, deprecated: str, since: 
 
 
 def test_a_docstring_may_start_with_its_signature() -> None:
-    marks = read_docstring("f(x, /,\n  out=None)\n\nDo it.\n\n>>> f(1)\n2\n\n>>> f(2)\n3\n\nThen:\n\n>>> f(3)\n4\n")
+    marks = read_docstring(
+        "f(x, /,\n  out=None)\n\nDo it.\n\n>>> f(1)\n2\n\n>>> f(2)\n3\n\nThen:\n\n>>> f(3)\n4\n"
+    )
     assert (marks.signature, marks.summary) == ("(x, /, out=None)", "Do it.")
     assert marks.examples == [">>> f(1)\n2\n\n>>> f(2)\n3", ">>> f(3)\n4"]
 
@@ -113,7 +115,9 @@ def test_versions_differ_in_names_and_parameters(stores: StoreOf, sites: dict[st
     assert found.removed == ["shapekit.area_of"]
     assert found.added == ["shapekit.rectangle_area"]
     assert [(one.old, one.new) for one in found.renamed] == [("shapekit.area_of", "shapekit.rectangle_area")]
-    assert [(one.name, one.changes) for one in found.changed] == [("shapekit.scale", ["parameter origin is gone"])]
+    assert [(one.name, one.changes) for one in found.changed] == [
+        ("shapekit.scale", ["parameter origin is gone"])
+    ]
     assert found.deprecated == ["shapekit.perimeter"]
     near = changes_near(found, "shapekit.rectangle_area")
     assert near == [

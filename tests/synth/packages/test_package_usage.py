@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cyclopts import App
 
 from opencoder.errors import DataError, UserError
 from opencoder.store import read_json, read_jsonl, write_jsonl
-from synth.packages.command import ApiOptions, make_api
+from synth.packages.command import ApiOptions, api, make_api
 from synth.packages.diff import compare
 from synth.packages.inventory import read_inventory
 from synth.packages.popular import popular_libraries
@@ -84,7 +86,9 @@ def test_sources_that_are_none_are_refused(tmp_path: Path) -> None:
 
 def made_up(num: int) -> ApiStore:
     entries = [
-        ApiEntry(name=f"lib.f{index:03}", kind="function", summary="Does it.", distribution="lib", version="1")
+        ApiEntry(
+            name=f"lib.f{index:03}", kind="function", summary="Does it.", distribution="lib", version="1"
+        )
         for index in range(num)
     ]
     module = ApiEntry(name="lib", kind="module", members=[entry.name[4:] for entry in entries])
@@ -162,6 +166,21 @@ def test_the_list_of_popular_libraries_holds_together() -> None:
     assert {one.field for one in popular_libraries(["ml"])} == {"ml"}
     with pytest.raises(UserError, match="unknown field cooking; known: arrays"):
         popular_libraries(["cooking"])
+
+
+def test_the_command_line_is_understood(
+    sites: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.syspath_prepend(str(sites["2.0"]))
+    app = App()
+    app.command(api)
+    words = ["api", "shapekit", "-o", str(tmp_path / "api"), "--no-live", "--n", "2", "--json"]
+    app(words, result_action="return_value")
+    told = json.loads(capsys.readouterr().out)
+    assert (told["seeds"], told["distributions"][0]["version"]) == (2, "2.0")
 
 
 def test_the_command_writes_store_seeds_and_usage(
