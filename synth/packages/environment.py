@@ -19,7 +19,7 @@ from synth.packages.interpreter import (
     split_requirement,
 )
 from synth.packages.merge import merge
-from synth.packages.modules import is_public
+from synth.packages.modules import folder_names, is_public
 from synth.packages.store import ApiEntry, ApiStore, Distribution, Manifest
 
 _log = logger.getChild("synth")
@@ -155,7 +155,7 @@ def _complete(entries: list[ApiEntry], installed: Installed) -> None:
     for entry in entries:
         entry.distribution, entry.version = installed.name, installed.version
         entry.license = installed.license
-    for module in installed.modules:
+    for module in dict.fromkeys([*installed.modules, *folder_names(installed.files)]):
         parent, _, name = module.rpartition(".")
         if parent in names and names[parent].kind == "module":
             names[parent].members = sorted({*names[parent].members, name})

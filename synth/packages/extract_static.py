@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import logging
+import re
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -121,8 +122,10 @@ class _Walk:
         entry = self._entry(module, "module")
         entry.name = name
         entry.members = sorted(module.members)
-        entry.open = self._look(module).is_dynamic or any(
-            member.is_alias and member.wildcard for member in module.members.values()
+        entry.open = (
+            self._look(module).is_dynamic
+            or self._is_stub(module)
+            or any(member.is_alias and member.wildcard for member in module.members.values())
         )
         self._modules[name] = entry
         exports = None if module.exports is None else {str(one) for one in module.exports}
@@ -165,6 +168,8 @@ class _Walk:
         target = self._classes[next(key for key, one in self._group.items() if one.entry is entry)]
         bases, known = self._bases(target)
         names = {one for base in [target, *bases] for one in base.members}
+        stub = any(self._is_stub(one) for one in [target, *bases])
+        known = known and not stub
         entry.members = sorted(names | _names_of_builtins(target, bases))
         entry.open = not known or _has_metaclass([target, *bases]) or self._is_decorated(target)
         entry.exact = entry.exact and known
@@ -178,6 +183,7 @@ class _Walk:
                 is_property = "property" in member.labels or "cached-property" in member.labels
                 kind: Kind = "method" if member.is_function else "property" if is_property else "attribute"
                 group[member.path] = Found(entry=self._entry(member, kind), paths=[path])
+                group[member.path].entry.exact &= not stub
 
     def _bases(self, target: Any) -> tuple[list[Any], bool]:
         """Return the classes that a class inherits from, and whether all of them are known."""
@@ -212,7 +218,7 @@ class _Walk:
         if kind in ("function", "method"):
             entry.parameters = _parameters(target, bound=kind == "method")
             entry.signature = signature_text(entry.parameters, _cut(target.annotation))
-            entry.exact = not self._is_decorated(target)
+            entry.exact = not self._is_decorated(target) and not self._is_stub(target)
         elif kind == "class":
             self._set_constructor(entry, target)
         elif kind in ("attribute", "property"):
@@ -254,6 +260,17 @@ class _Walk:
         names = {decorator.callable_path.rpartition(".")[2] for decorator in target.decorators}
         allowed = {"dataclass"} if target.is_class else set()
         return bool(names - _TRANSPARENT - allowed)
+
+    def _is_stub(self, target: Any) -> bool:
+        """Tell whether a thing is known from a stub alone, which need not say all that there is.
+
+        griffe shows what stubs add as if it stood in the source file beside them.
+        """
+        path = target.filepath
+        if isinstance(path, list) or target.is_module:
+            return not isinstance(path, list) and path.suffix == ".pyi"
+        defined = re.search(rf"\b(?:class|def)\s+{re.escape(target.name)}\b", self._look(target).text)
+        return path.suffix == ".pyi" or defined is None
 
     def _look(self, target: Any) -> Looks:
         path = str(target.filepath) if not isinstance(target.filepath, list) else ""

@@ -50,7 +50,10 @@ def main() -> None:
             if isinstance(module, str):
                 row: Record = {"module": name, "error": module}
             else:
-                row = _describe_module(name, module, roots)
+                try:
+                    row = _describe_module(name, module, roots)
+                except Exception as error:  # noqa: BLE001 - objects of anybody's may do anything
+                    row = {"module": name, "error": f"{type(error).__name__}: {error}"[:300]}
             out.write(json.dumps(row) + "\n")
 
 
@@ -327,7 +330,15 @@ def _is_exact(value: typing.Any) -> bool:
         return not hasattr(value, "__wrapped__") or _is_exact(value.__wrapped__)
     if isinstance(value, types.FunctionType):
         return not hasattr(value, "__wrapped__") and "__signature__" not in vars(value)
-    return isinstance(value, (types.BuiltinFunctionType, types.MethodDescriptorType))
+    if not isinstance(value, (types.BuiltinFunctionType, types.MethodDescriptorType)):
+        return False
+    # Written by hand where they are not made by Argument Clinic; a parameter that stands for two
+    # (``arange(start_or_stop, /)``) may be given by a name that the text does not show.
+    try:
+        given = inspect.signature(value).parameters.values()
+    except Exception:  # noqa: BLE001 - many builtins have none
+        return False
+    return not any(one.kind is one.POSITIONAL_ONLY and one.name != "self" for one in given)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,12 @@ def module_names(files: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def folder_names(files: Iterable[str]) -> set[str]:
+    """Return the folders among the files of a distribution as dotted names: Python can import any of them."""
+    folders = {folder for file in files for folder in PurePosixPath(file).parents if folder.parts}
+    return {".".join(one.parts) for one in folders if all(part.isidentifier() for part in one.parts)}
+
+
 def root_modules(modules: dict[str, str]) -> list[str]:
     """Return the modules that lie in no other one: the names that belong to the distribution.
 

@@ -212,14 +212,14 @@ class ApiStore:
         return [one for one in below if one is not None]
 
     def resolve(self, name: str) -> ApiEntry | Missing | None:
-        """Follow a dotted name from its first module that is in the store.
+        """Follow a dotted name from the innermost module on the way that is in the store.
 
         Returns:
             Its entry; the part that is certain to be missing; or None where the store does not know: the
             name belongs to no package in it, or goes through an instance, a function or an open module.
         """
         parts = name.split(".")
-        start = next((k for k in range(1, len(parts) + 1) if self._is_module(".".join(parts[:k]))), 0)
+        start = next((k for k in range(len(parts), 0, -1) if self._is_module(".".join(parts[:k]))), 0)
         current = self._at(".".join(parts[:start]))
         if current is None:
             return None

@@ -103,6 +103,7 @@ def _files(version: str, area: str, core: str) -> dict[str, str]:
         "shapekit/lazy.py": LAZY,
         "shapekit/anything.py": ANYTHING,
         "shapekit/run_time.py": RUN_TIME,
+        "shapekit/parts/corner.py": "def cut(): pass\n",
         "shapekit/tests/__init__.py": "",
         "shapekit/tests/test_it.py": "def test(): pass\n",
         f"shapekit-{version}.dist-info/METADATA": (

@@ -86,6 +86,8 @@ def test_what_is_wrong(stores: StoreOf, code: str, found: str) -> None:
         "import shapekit\nshapekit.scale(1, **{'origin': 2})",
         "import shapekit\nshapekit.scale.some_attribute",
         "from shapekit import tests\nimport shapekit.tests.test_it",
+        "from shapekit import parts\nfrom shapekit.parts.corner import cut",
+        "import shapekit\nwith assert_raises(TypeError):\n    shapekit.scale(1, origin=2)",
         "from . import shapekit\nshapekit.area_of",
         "import json\njson.no_such_name",
     ],
