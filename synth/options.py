@@ -57,8 +57,8 @@ class AskingOptions:
     """Address of an OpenAI-compatible server, up to /v1."""
     api_key: str | None = None
     """Its key; else OPENAI_API_KEY."""
-    concurrency: int = 32
-    """Requests in flight."""
+    concurrency: int | None = None
+    """Requests in flight; 32 if not given, 5000 for batch/NAME, where they wait for hours together."""
     timeout_s: float = 600.0
     """Longest wait for one answer."""
     retries: int = 6

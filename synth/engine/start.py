@@ -11,6 +11,7 @@ from typing import Any
 from opencoder.errors import GateError, InfraError, UserError
 from opencoder.llm import open_model
 from opencoder.llm.api import Model
+from opencoder.llm.batch_files import BatchOptions
 from opencoder.llm.prices import Price, parse_price
 from opencoder.log import progress
 from opencoder.records import Message
@@ -27,6 +28,8 @@ from synth.stages.base import Item, Shower, Stage
 from synth.stages.registry import make_stages
 
 MANIFEST = "manifest.json"
+BATCHES = "batches"
+IN_FLIGHT, IN_A_BATCH = 32, 5000
 API_STORE, API_SEEDS = "store.json", "seeds.jsonl"
 
 
@@ -56,8 +59,11 @@ def start(
     recipe, stages, price = _read(recipe_name, options)
     if not options.model:
         raise UserError("no model; give --model openai/NAME with --base-url, vllm/ID_OR_PATH or replay:DIR")
-    if asking.concurrency < 1 or (asking.workers or 1) < 1:
-        raise UserError("--concurrency and --workers must be at least 1")
+    for flag, value in (("--concurrency", asking.concurrency), ("--workers", asking.workers)):
+        if value is not None and value < 1:
+            raise UserError(f"{flag} is {value}; give at least 1")
+    is_batch = options.model.startswith("batch/")
+    concurrency = asking.concurrency or (IN_A_BATCH if is_batch else IN_FLIGHT)
     sources = _sources(options)
     count, _ = count_items(recipe, sources, num_samples=options.n, limit=options.limit)
     plan = Plan(
@@ -69,7 +75,7 @@ def start(
         num_samples=options.n,
         seed=options.seed,
         limit=options.limit,
-        concurrency=asking.concurrency,
+        concurrency=concurrency,
         workers=asking.workers or len(os.sched_getaffinity(0)),
         backend=asking.backend,
         unsafe=asking.allow_unsafe,
@@ -81,11 +87,12 @@ def start(
         options.model,
         base_url=asking.base_url,
         api_key=asking.api_key,
-        concurrency=asking.concurrency,
+        concurrency=concurrency,
         timeout_s=asking.timeout_s,
         retries=asking.retries,
         patience_s=asking.patience_s,
         style="chat",
+        batch=BatchOptions(folder=options.out / BATCHES) if is_batch else None,
     )
     return asyncio.run(_run(plan, model, options))
 
