@@ -11,7 +11,7 @@ _EXPECTED = {
     "DeprecationWarning", "FutureWarning", "Warning",
 }  # fmt: skip
 _ASKS = ("version", "type_checking", "hasattr", "platform", "find_spec", "has_", "implementation")
-_CATCHES = ("raises", "suppress", "warn", "deprecated_call")
+_CATCHES = ("raises", "suppress", "warns", "deprecated_call")
 
 
 @dataclass(frozen=True, slots=True)
