@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from opencoder.errors import DependencyError, OpenCoderError, UserError
 from opencoder.log import logger
@@ -61,6 +62,7 @@ async def open_backend(
     unsafe: bool = False,
     image: str | None = None,
     time_factor: float | None = 1.0,
+    packages: Path | None = None,
 ) -> AsyncIterator[Sandbox]:
     """Open the backend ``name`` and close it in the end.
 
@@ -72,9 +74,11 @@ async def open_backend(
         image: The image of backend docker, which is then taken unless another is named; its default if None.
         time_factor: How many times as long the limits of programs get; None to measure it (see
             ``sandbox.calibrate``).
+        packages: A folder of further packages that programs can import; backend namespace alone can show it.
 
     Raises:
-        UserError: No such backend or image, or a backend without a boundary that nobody agreed to.
+        UserError: No such backend or image, a backend without a boundary that nobody agreed to, or one that
+            cannot show packages.
         DependencyError: It cannot run here.
     """
     check_backend(name, unsafe=unsafe, image=image)
@@ -84,7 +88,10 @@ async def open_backend(
         return await stack.enter_async_context(timed)
 
     async with AsyncExitStack() as stack:
-        yield await _enter(name, concurrency, image, enter)
+        if packages is not None:
+            yield await enter(_with_packages(name, packages))
+        else:
+            yield await _enter(name, concurrency, image, enter)
 
 
 def check_backend(name: str | None, *, unsafe: bool, image: str | None = None) -> None:
@@ -124,6 +131,14 @@ async def _enter(
     except DependencyError as error:
         _log.warning("backend confined, which is weaker (docs/security.md), for there are %s", error)
     return await enter(_confined(concurrency))
+
+
+def _with_packages(name: str | None, packages: Path) -> Sandbox:
+    from sandbox.namespace import NamespaceSandbox
+
+    if name not in (None, "namespace"):
+        raise UserError(f"backend {name} cannot show programs the packages in {packages}; use namespace")
+    return NamespaceSandbox(packages)
 
 
 def _has_docker() -> bool:

@@ -114,6 +114,11 @@ def host_view() -> dict[str, object]:
     return {"shown": [prefix], "hidden": sorted(hidden), "packages": packages}
 
 
+def _importable(folder: Path) -> dict[str, str]:
+    """Return what lies in a folder of packages, by name."""
+    return {path.name: str(path) for path in sorted(folder.iterdir()) if not path.name.startswith(".")}
+
+
 async def read_ready(control: socket.socket) -> dict[str, Any]:
     """Return the first message of an agent; it says why there will be no other, if ``ready`` is not in it."""
     loop = asyncio.get_running_loop()
@@ -132,10 +137,19 @@ class HostLauncher:
         module: The module of ``sandbox.guard`` whose ``main`` is the agent.
         refused: What it means when it cannot run here.
         python: The interpreter of agent and programs; the one that runs this if not given.
+        packages: A folder of further packages that programs can import.
     """
 
-    def __init__(self, module: str, *, refused: str = "no namespaces here", python: str = "") -> None:
+    def __init__(
+        self,
+        module: str,
+        *,
+        refused: str = "no namespaces here",
+        python: str = "",
+        packages: Path | None = None,
+    ) -> None:
         self._module = module
+        self._more = packages
         self._refused = refused
         self._python = python or own_python()
         self._process: subprocess.Popen[bytes] | None = None
@@ -153,7 +167,7 @@ class HostLauncher:
         self._staging = reaper.new_folder()
         self._group = f"{reaper.GROUP_PREFIX}{reaper.owner()}-{os.urandom(4).hex()}"
         parent = str(Path(__file__).parent)
-        config = {
+        config: dict[str, Any] = {
             "control": inner.fileno(),
             "group": self._group,
             "staging": str(self._staging),
@@ -162,6 +176,8 @@ class HostLauncher:
         }
         if self._python != own_python():
             config["packages"] = {}  # made for another interpreter
+        if self._more is not None:
+            config["packages"] |= _importable(self._more)
         boot = _BOOT.format(parent=parent, module=self._module)
         self._process = subprocess.Popen(
             [self._python, "-I", "-S", "-c", boot, json.dumps(config)],

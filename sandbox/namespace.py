@@ -6,6 +6,7 @@ namespaces with a cgroup of its own where one can be had.
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +23,9 @@ from sandbox.launcher import HostLauncher
 class NamespaceSandbox:
     """Programs in fresh namespaces on this host.
 
+    Args:
+        packages: A folder of packages that programs can import besides the standard library and numpy.
+
     Attributes:
         guarantee: ``full``, or ``reduced`` where no cgroup can be had.
         note: Why there is no cgroup, or empty.
@@ -30,10 +34,10 @@ class NamespaceSandbox:
     name = "namespace"
     image_digest = ""
 
-    def __init__(self) -> None:
+    def __init__(self, packages: Path | None = None) -> None:
         self.guarantee = Guarantee.REDUCED
         self.note = ""
-        self._launcher = HostLauncher("host_agent")
+        self._launcher = HostLauncher("host_agent", packages=packages)
         self._server = ForkServer(self._launcher, self._judge)
         self._programs = ForkedPrograms(self._server, host_toolchain)
 

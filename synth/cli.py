@@ -82,6 +82,7 @@ def verify(
     common: Common | None = None,
 ) -> None:
     """Verify the rows of a data set: repetitions, stubs, mutants and coverage, in the sandbox."""
+    from synth.packages.site import packages_of
     from synth.verify.limits import limits_of
     from synth.verify.rows import Plan, run_verify
     from synth.verify.verify import Gate
@@ -96,6 +97,7 @@ def verify(
             workers=options.concurrency,
             backend=options.backend,
             unsafe=options.allow_unsafe,
+            packages=packages_of(str(options.api) if options.api else None),
             resume=options.resume,
         )
     )

@@ -98,5 +98,7 @@ class VerifyOptions:
     """Sandbox; the best that this machine offers if not given."""
     allow_unsafe: bool = False
     """Let --backend process run untrusted code without any boundary."""
+    api: Path | None = None
+    """Folder that `opencoder synth api` wrote: its packages can be imported."""
     resume: bool = True
     """Go on with what is in the folder; --no-resume sets it aside."""

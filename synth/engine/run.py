@@ -28,6 +28,7 @@ from synth.engine.items import make_items
 from synth.engine.seeds import SeedUnit
 from synth.engine.turns import Turns, Window
 from synth.ordered import LEDGER, REJECTS, ROWS, OrderedOutput
+from synth.packages.site import packages_of
 from synth.recipe.recipe import Recipe
 from synth.record import Reject, Row
 from synth.stages.base import Again, Dropped, Item, Shower, Stage, Tools
@@ -246,6 +247,7 @@ class _Lazy:
                     concurrency=self._plan.workers,
                     unsafe=self._plan.unsafe,
                     time_factor=None,
+                    packages=packages_of(self._plan.settings.get("api")),
                 )
                 self._sandbox = await self._stack.enter_async_context(opened)
         yield self._sandbox

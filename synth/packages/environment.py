@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from synth.packages.interpreter import (
 )
 from synth.packages.merge import merge
 from synth.packages.modules import folder_names, is_public
+from synth.packages.site import SITE, write_site
 from synth.packages.store import ApiEntry, ApiStore, Distribution, Manifest
 
 _log = logger.getChild("synth")
@@ -42,7 +44,7 @@ def build_store(
 
     Args:
         requirements: ``NAME`` (the installed version, else the newest) or ``NAME==VERSION``.
-        out: Folder to write the store to; None to write nothing.
+        out: Folder to write the store to, with the packages themselves in ``site``; None to write nothing.
         python: Interpreter whose packages are meant; the running one if None.
         inventory: Names that documentation uses (see ``read_inventory``).
         live: Load the packages too, in a sandbox. Without, compiled modules stay unknown.
@@ -62,6 +64,8 @@ def build_store(
             found, row = _read(place, installed, inventory, live=live, trust=trust)
             rows.append(row)
             entries.update((entry.name, entry) for entry in found)
+        if out is not None:
+            _write_site(places, out)
     manifest = Manifest(
         python=".".join(map(str, interpreter.version)),
         distributions=sorted(rows, key=lambda row: normalized(row.name)),
@@ -100,6 +104,17 @@ def _installed(
                 raise UserError(f"{requirement}: pip installed it under another name; give that one")
             found.append((place, there))
         yield found
+
+
+def _write_site(places: Sequence[tuple[Interpreter, Installed]], out: Path) -> None:
+    """Keep the packages themselves, if programs of this interpreter can load them."""
+    kept: dict[str, Installed] = {}
+    for place, installed in places:
+        if place.version == sys.version_info[:2]:
+            kept.update((one.name, one) for one in place.closure([installed.name]))
+    if kept:
+        num_bytes = write_site(kept.values(), out / SITE)
+        _log.info("%d packages, %.0f MB, kept in %s", len(kept), num_bytes / 1e6, out / SITE)
 
 
 def _read(

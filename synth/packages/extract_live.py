@@ -147,7 +147,7 @@ def _files(installed: Iterable[Installed]) -> dict[str, bytes]:
     left = MOST_BYTES
     for one in installed:
         for name in one.files:
-            if not _is_needed(name):
+            if not is_needed(name):
                 continue
             path = one.site / name
             try:
@@ -163,7 +163,8 @@ def _files(installed: Iterable[Installed]) -> dict[str, bytes]:
     return found
 
 
-def _is_needed(name: str) -> bool:
+def is_needed(name: str) -> bool:
+    """Tell whether a file of a distribution, by its path, is needed to load its packages."""
     path = Path(name)
     if path.is_absolute() or _NEVER_NEEDED_FOLDERS.intersection(path.parts[:-1]):
         return False

@@ -42,6 +42,7 @@ class Plan:
         workers: Rows side by side.
         backend: Of the sandbox; None for the best there is.
         unsafe: Allow a backend without a boundary.
+        packages: A folder of packages that the code can import.
         resume: Go on with what is in the folder.
     """
 
@@ -53,6 +54,7 @@ class Plan:
     workers: int | None = None
     backend: str | None = None
     unsafe: bool = False
+    packages: Path | None = None
     resume: bool = True
 
 
@@ -84,7 +86,11 @@ async def verify_rows(plan: Plan) -> dict[str, Any]:
         with OrderedOutput(plan.folder) as output, progress("verifying", total) as shown:
             shown.skip(output.done)
             async with open_backend(
-                plan.backend, concurrency=workers, unsafe=plan.unsafe, time_factor=None
+                plan.backend,
+                concurrency=workers,
+                unsafe=plan.unsafe,
+                time_factor=None,
+                packages=plan.packages,
             ) as sandbox:
                 job = _Job(plan, sandbox, output, shown)
                 # More rows than workers: while one waits for its process, another has the CPU.

@@ -1,7 +1,7 @@
 """What the teacher of the tests knows: tasks, tests and solutions that fit together, all from the prompt.
 
-The answer to a prompt follows from its text and seed alone. A task's name holds its family and its numbers, so
-tests and solution can be written from the task's text, as a real model would.
+The answer to a prompt follows from its text and seed alone. A task's name holds its family and its numbers,
+so tests and solution can be written from the task's text, as a real model would.
 """
 
 from __future__ import annotations
@@ -14,16 +14,20 @@ from collections.abc import Callable
 from typing import Any
 
 WORDS = (
-    "amber basin cedar delta ember fjord grove harbor island jungle kettle ladder meadow nectar orchard pebble "
-    "quarry ribbon saddle timber umbrella valley willow yarrow zephyr anchor beacon candle dagger engine falcon "
-    "garnet hammer insect jacket kernel lantern magnet needle oyster pillow quiver rocket shovel tunnel urchin "
+    "amber basin cedar delta ember fjord grove harbor island jungle kettle ladder meadow nectar orchard "
+    "pebble "
+    "quarry ribbon saddle timber umbrella valley willow yarrow zephyr anchor beacon candle dagger engine "
+    "falcon "
+    "garnet hammer insect jacket kernel lantern magnet needle oyster pillow quiver rocket shovel tunnel "
+    "urchin "
     "violin walnut yogurt zipper acorn bridge copper donkey fabric goblet hollow ivory jasper kimono locket"
 ).split()
 
 FAMILIES: dict[str, tuple[str, str]] = {
     "scaled_sum": (
         "Add up the numbers of `xs` that are above {b}, each times {a}; the sum of none is 0.",
-        "    total = 0\n    for x in xs:\n        if x > {b}:\n            total += {a} * x\n    return total\n",
+        "    total = 0\n    for x in xs:\n        if x > {b}:\n            total += {a} * x\n"
+        "    return total\n",
     ),
     "count_between": (
         "Count the numbers of `xs` from {a} up to {a} plus {b}, both included.",
@@ -36,10 +40,11 @@ FAMILIES: dict[str, tuple[str, str]] = {
     ),
     "first_above": (
         "Return the index of the first number of `xs` above {b}, or -{a} if there is none.",
-        "    for index, x in enumerate(xs):\n        if x > {b}:\n            return index\n    return -{a}\n",
+        "    for index, x in enumerate(xs):\n        if x > {b}:\n            return index\n"
+        "    return -{a}\n",
     ),
     "group_sums": (
-        "Return the sums of consecutive groups of {a} numbers of `xs`, each plus {b}; the last group may be short.",
+        "Return the sums of groups of {a} numbers of `xs` in a row, each plus {b}; the last may be short.",
         "    sums = []\n    for start in range(0, len(xs), {a}):\n"
         "        sums.append(sum(xs[start:start + {a}]) + {b})\n    return sums\n",
     ),
@@ -75,15 +80,18 @@ def answer(prompt: str, seed: int, chooser: Callable[[str], str] | None = None) 
     kind = kind_of(prompt)
     fault = chooser(kind) if chooser else ""
     if fault:
-        return FAULTS[fault]
+        text = FAULTS[fault]
+        if "{code}" in text:
+            text = text.replace("{code}", _code(prompt).strip("`\n").removeprefix("python\n"))
+        return text
     return KINDS[kind](prompt, draw)
 
 
 def kind_of(prompt: str) -> str:
     """Tell what a prompt asks for."""
     marks = (
-        ("## Context`", "context"), ("## Solution`", "solution"), ("## Tests`", "tests"), ("## Task`", "task"),
-        ("JSON object", "marks"), ("Here are", "refine"),
+        ("## Context`", "context"), ("## Solution`", "solution"), ("## Tests`", "tests"),
+        ("## Task`", "task"), ("JSON object", "marks"), ("Here are", "refine"),
     )  # fmt: skip
     return next((kind for mark, kind in marks if mark in prompt), "other")
 
@@ -93,15 +101,16 @@ def _task(prompt: str, draw: random.Random) -> str:
     if "standard input" in prompt:
         a, b = draw.randrange(2, 60), draw.randrange(1, 90)
         return (
-            f"## Task\n\nMachine {a}-{b} of the yard ({story}). Read one line of integers, apart by blanks; it may "
-            f"be empty. Write {a} times their sum plus {b}."
+            f"## Task\n\nMachine {a}-{b} of the yard ({story}). Read one line of integers, apart by blanks; "
+            f"it may be empty. Write {a} times their sum plus {b}."
         )
     family = draw.choice(sorted(FAMILIES))
     a, b = draw.randrange(2, 40), draw.randrange(1, 60)
     name = f"{draw.choice(WORDS)}_{family}_{a}_{b}"
     text = FAMILIES[family][0].format(a=a, b=b)
     example = _expected(family, a, b, [1, 2, 3])
-    return f"## Task\n\nAbout {story}.\n\nWrite `{name}(xs)`. {text}\n\nExample: `{name}([1, 2, 3])` gives {example}."
+    said = f"## Task\n\nAbout {story}.\n\nWrite `{name}(xs)`. {text}"
+    return f"{said}\n\nExample: `{name}([1, 2, 3])` gives {example}."
 
 
 def _tests(prompt: str, draw: random.Random) -> str:
@@ -172,11 +181,13 @@ def _expected(family: str, a: int, b: int, xs: list[int]) -> object:
 PROGRAMS = {
     "python": "xs = [int(x) for x in input().split()]\nprint({a} * sum(xs) + {b})",
     "bash": "read -r line\nsum=0\nfor x in $line; do sum=$((sum + x)); done\necho $(({a} * sum + {b}))",
-    "c": '#include <stdio.h>\nint main(void) {{\n  long x, sum = 0;\n  while (scanf("%ld", &x) == 1) sum += x;\n'
+    "c": "#include <stdio.h>\nint main(void) {{\n  long x, sum = 0;\n"
+    '  while (scanf("%ld", &x) == 1) sum += x;\n'
     '  printf("%ld\\n", {a} * sum + {b});\n}}',
     "cpp": "#include <iostream>\nint main() {{\n  long x, sum = 0;\n  while (std::cin >> x) sum += x;\n"
     "  std::cout << {a} * sum + {b} << '\\n';\n}}",
-    "javascript": "const xs = require('fs').readFileSync(0, 'utf8').split(/\\s+/).filter(Boolean).map(Number);\n"
+    "javascript": "const text = require('fs').readFileSync(0, 'utf8');\n"
+    "const xs = text.split(/\\s+/).filter(Boolean).map(Number);\n"
     "console.log({a} * xs.reduce((s, x) => s + x, 0) + {b});",
     "other": "read numbers; write {a} * sum + {b}",
 }
@@ -198,6 +209,9 @@ FAULTS = {
     "weak_tests": "## Tests\n\n```python\nassert True\n```",
     "no_tests": "## Tests\n\n```python\nx = 1\n```",
     "wrong": "## Solution\n\n```python\ndef f(xs):\n    return 'wrong'\n```",
+    # The package of tests/synth/packages/conftest.py, by the name of its first version and of its second.
+    "old_name": "## Solution\n\n```python\nimport shapekit\n\n{code}\n\nshapekit.area_of(2, 3)\n```",
+    "new_name": "## Solution\n\n```python\nimport shapekit\n\n{code}\n\nshapekit.rectangle_area(2, 3)\n```",
     "refusal": "I'm sorry, but I can't help with that request.",
     "huge": "## Task\n\n" + "word " * 220_000,
 }

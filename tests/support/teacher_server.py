@@ -24,8 +24,8 @@ MODEL = "teacher"
 class Settings:
     """What can be set.
 
-    Shares are of 1. ``share_busy`` (429 with Retry-After) and ``share_dropped`` go by the number of the request,
-    ``share_refused`` (400) by the text of the prompt, so that the same rows are refused in every run.
+    Shares are of 1. ``share_busy`` (429 with Retry-After) and ``share_dropped`` go by the number of the
+    request, ``share_refused`` (400) by the text of the prompt, so that the same rows are refused in each run.
     ``faults``: of each kind of prompt, ``[fault, share]``, by the text as well.
     """
 
