@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ import msgspec
 
 from sandbox.api import Limits, Program, Result, Sandbox
 from sandbox.assertions import outline
-from sandbox.guard import trials, wire
+from sandbox.guard import plain, trials, wire
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +24,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         stop: End at the first test that fails.
         trace: Count the statements and branches that the tests reach.
         joined: Run in the process of the trial before it, in a namespace of its own.
+        calls: Calls to make before there is any test, by :func:`as_call`.
     """
 
     source: str
@@ -33,6 +34,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     stop: bool = False
     trace: bool = False
     joined: bool = False
+    calls: tuple[str, ...] = ()
 
 
 class TestRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -66,6 +68,7 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
         tests: The tests that ran, in their order.
         tampered: What the program changed of the builtins and of ``unittest``.
         trace: What the tests reached, where that was asked for.
+        answers: What the calls gave, for :func:`from_answer`.
         wall_s: Seconds.
         cpu_s: CPU seconds, of the program and what it waited for.
     """
@@ -77,6 +80,7 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
     tests: list[TestRecord] = []
     tampered: list[str] = []
     trace: Reached | None = None
+    answers: list[str] = []
 
 
 class Tried(NamedTuple):
@@ -92,7 +96,7 @@ async def run_trials(
     tests: Sequence[str],
     *,
     entry_point: str,
-    setup: str,
+    prelude: str,
     limits: Limits,
 ) -> Tried:
     """Run each program under all tests, one after the other.
@@ -102,7 +106,7 @@ async def run_trials(
         tries: The programs.
         tests: Pieces of test code, each for itself.
         entry_point: What ``check`` functions are called with.
-        setup: Code that runs before each program.
+        prelude: Code that runs before each program.
         limits: Of one trial; all together may take as long as all of them.
 
     Raises:
@@ -111,7 +115,7 @@ async def run_trials(
     cpu_s = limits.cpu_s or limits.wall_s
     plan = {
         "tests": [_told(code, entry_point) for code in tests],
-        "setup": setup,
+        "prelude": prelude,
         "trials": tries,
         "cpu_s": cpu_s,
         "wall_s": limits.wall_s,
@@ -125,7 +129,12 @@ async def run_trials(
         memory_mb=2 * limits.memory_mb,
     )
     program = Program(
-        language="python", source="", role="trials", payload=msgspec.json.encode(plan), limits=whole
+        language="python",
+        source="",
+        role="trials",
+        options={"forks": sum(not trial.joined for trial in tries)},
+        payload=msgspec.json.encode(plan),
+        limits=whole,
     )
     running = await sandbox.start(program)
     records: list[TrialRecord] = []
@@ -144,6 +153,40 @@ async def run_trials(
         await running.wait()
         raise
     return Tried(records, await running.wait())
+
+
+def as_call(name: str, arguments: Sequence[object], keywords: Mapping[str, object]) -> str:
+    """Return a call of a function of the program, for ``Trial.calls``.
+
+    Args:
+        name: Of the function.
+        arguments: Plain data.
+        keywords: The same.
+    """
+    return plain.encode([name, list(arguments), dict(keywords)]).hex()
+
+
+def from_answer(answer: str) -> object:
+    """Return what a call gave.
+
+    Raises:
+        ValueError: It raised, or gave something that is no plain data.
+    """
+    data = bytes.fromhex(answer)
+    if not data:
+        raise ValueError("the call raised")
+    value = plain.decode(data)
+    if _holds_handle(value):
+        raise ValueError("it gave an object")
+    return value
+
+
+def _holds_handle(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(_holds_handle(part) for pair in value.items() for part in pair)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return any(map(_holds_handle, value))
+    return isinstance(value, plain.Handle)
 
 
 def _told(code: str, entry_point: str) -> dict[str, object]:

@@ -66,7 +66,7 @@ class AskingOptions:
     patience_s: float = 600.0
     """How long to wait for a server that fails every request."""
     workers: int | None = None
-    """Programs in the sandbox side by side; one per CPU if not given."""
+    """Rows that are verified side by side; two per CPU if not given."""
     backend: Backend | None = None
     """Sandbox; the best that this machine offers if not given."""
     allow_unsafe: bool = False
@@ -93,7 +93,7 @@ class VerifyOptions:
     limit: int | None = None
     """Only the first so many rows."""
     concurrency: int | None = None
-    """Rows side by side; one per CPU if not given."""
+    """Rows side by side; two per CPU if not given."""
     backend: Backend | None = None
     """Sandbox; the best that this machine offers if not given."""
     allow_unsafe: bool = False

@@ -175,10 +175,14 @@ class Runs:
 
     Args:
         tests: Objects with ``code``, ``classes``, ``functions``, ``check`` and ``entry_point``.
+
+    Attributes:
+        num_tests: How many.
     """
 
     def __init__(self, tests: list[dict[str, Any]]) -> None:
         self._tests = tests
+        self.num_tests = len(tests)
         self._codes = [_counting(test["code"]) for test in tests]
         self._executed = 0
         # The solution may replace what it finds; these are ours.

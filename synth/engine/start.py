@@ -26,6 +26,7 @@ from synth.ordered import LEDGER, REJECTS, ROWS
 from synth.recipe.recipe import Recipe, read_recipe
 from synth.stages.base import Item, Shower, Stage
 from synth.stages.registry import make_stages
+from synth.verify.limits import SIDE_BY_SIDE
 
 MANIFEST = "manifest.json"
 BATCHES = "batches"
@@ -76,7 +77,7 @@ def start(
         seed=options.seed,
         limit=options.limit,
         concurrency=concurrency,
-        workers=asking.workers or len(os.sched_getaffinity(0)),
+        workers=asking.workers or SIDE_BY_SIDE * len(os.sched_getaffinity(0)),
         backend=asking.backend,
         unsafe=asking.allow_unsafe,
         price=price,

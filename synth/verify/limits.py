@@ -5,6 +5,9 @@ from __future__ import annotations
 from sandbox.api import Limits
 from sandbox.judgement import WALL_EXTRA_S, WALL_FACTOR
 
+SIDE_BY_SIDE = 2
+"""Rows per CPU: each waits half of its time for processes to begin and to end."""
+
 TIMEOUT_S = 10.0
 MEMORY_MB = 1024
 

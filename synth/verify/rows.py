@@ -23,6 +23,7 @@ from sandbox.backends import open_backend
 from synth.ordered import LEDGER, REJECTS, ROWS, OrderedOutput
 from synth.record import Row, Verification
 from synth.shapes import read_rows
+from synth.verify.limits import SIDE_BY_SIDE
 from synth.verify.program import can_run, verify_program
 from synth.verify.verify import Gate, verify
 
@@ -79,7 +80,7 @@ async def verify_rows(plan: Plan) -> dict[str, Any]:
         "cpu_s": plan.limits.cpu_s,
         "memory_mb": plan.limits.memory_mb,
     }
-    workers = plan.workers or len(os.sched_getaffinity(0))
+    workers = plan.workers or SIDE_BY_SIDE * len(os.sched_getaffinity(0))
     with Run.open(plan.folder, command="synth verify", config=config, resume=plan.resume) as run:
         for name in (ROWS, REJECTS, LEDGER, MANIFEST):
             run.path(name)
@@ -93,8 +94,7 @@ async def verify_rows(plan: Plan) -> dict[str, Any]:
                 packages=plan.packages,
             ) as sandbox:
                 job = _Job(plan, sandbox, output, shown)
-                # More rows than workers: while one waits for its process, another has the CPU.
-                await each(_entries(plan, output.done), job.take, workers + 1)
+                await each(_entries(plan, output.done), job.take, workers)
         manifest = _manifest(plan, total)
         run.manifest.counts = manifest["counts"]
         write_json(plan.folder / MANIFEST, manifest)

@@ -14,11 +14,12 @@ from sandbox.api import Limits, Sandbox, Verdict
 from sandbox.assertions import outline
 from sandbox.judge import judge_tests
 from sandbox.judgement import Solution, TestCode
-from sandbox.trial_run import Reached, Trial, TrialRecord, run_trials
+from sandbox.trial_run import Reached, Trial, TrialRecord, Tried, run_trials
 from synth.record import Verification, VerifyStatus
+from synth.verify.calls import Expected, all_hold, expected_calls
 from synth.verify.limits import limits_of
 from synth.verify.mutants import make_mutants
-from synth.verify.stubs import FIRST_EXPECTED, make_stubs
+from synth.verify.stubs import FIRST_EXPECTED, Stub, make_stubs
 
 RUNS = 3
 """The code runs so often: each time with another seed and order of tests, once with a clock that stands."""
@@ -72,42 +73,52 @@ async def verify(
     limits = limits or limits_of()
     tests = [f"{setup}\n{test}" if setup.strip() else test for test in tests]
     stubs, mutants = make_stubs(entry_point, list(tests)), make_mutants(code)
-    repeats = _repeats(code, len(tests))
+    calls = expected_calls(entry_point, tests)
+    repeats = _repeats(code, len(tests), calls or [])
     tries = [
         *repeats,
-        # Stubs apart from the code: nothing that it leaves behind may make them fail.
+        # In a fork of their own, and stubs first: nothing that the code leaves behind may make them fail.
         *(Trial(source=stub.source, stop=True, joined=number > 0) for number, stub in enumerate(stubs)),
-        *(Trial(source=mutant.source, stop=True, joined=number > 0) for number, mutant in enumerate(mutants)),
+        *(Trial(source=mutant.source, stop=True, joined=True) for mutant in mutants),
     ]
-    tried = await run_trials(sandbox, tries, tests, entry_point=entry_point, setup=prelude, limits=limits)
+    tried = await run_trials(sandbox, tries, tests, entry_point=entry_point, prelude=prelude, limits=limits)
     if tried.result.verdict is Verdict.SANDBOX_ERROR:
         raise InfraError(f"the sandbox failed: {tried.result.detail}; run again to go on")
-    if len(tried.records) < len(tries):
+    measured = _measured(tried, len(tests), stubs, len(mutants))
+    if measured.status != "pass":
+        return measured
+    judged = _judged(measured, tried.records[:RUNS], len(tests), gate or Gate())
+    if judged.status == "pass" and not (calls and all_hold(calls, tried.records[0].answers)):
+        solution = Solution(source=code, entry_point=entry_point, limits=limits)
+        return await _confirmed(sandbox, judged, solution, tests, prelude)
+    return judged
+
+
+def _measured(tried: Tried, num_tests: int, stubs: Sequence[Stub], num_mutants: int) -> Verification:
+    """Put together what the trials showed. Where the code itself fails, stubs and mutants are not tried."""
+    accepted = [passed(record, num_tests) for record in tried.records]
+    repeats, rest = accepted[:RUNS], accepted[RUNS:]
+    is_whole = len(accepted) == RUNS + len(stubs) + num_mutants or not all(repeats)
+    if not repeats or not is_whole or tried.result.verdict is not Verdict.OK:
         return Verification(
             status="oom" if tried.result.verdict is Verdict.MEMORY else "fail",
             reason=f"ended_{tried.result.verdict}",
             detail=f"it ended all of its runs ({tried.result.detail or tried.result.verdict})",
         )
-    accepted = [passed(record, len(tests)) for record in tried.records]
-    rest = accepted[RUNS:]
-    measured = Verification(
+    first = tried.records[0]
+    return Verification(
         status="pass",
-        runs=RUNS,
-        passes=sum(accepted[:RUNS]),
-        num_asserts=sum(test.num_asserts for test in tried.records[0].tests),
-        seconds=tried.records[0].cpu_s,
-        line_cov=_share(tried.records[0].trace, "lines"),
-        branch_cov=_share(tried.records[0].trace, "branches"),
-        mutants=len(mutants),
+        runs=len(repeats),
+        passes=sum(repeats),
+        num_asserts=sum(test.num_asserts for test in first.tests),
+        seconds=first.cpu_s,
+        line_cov=_share(first.trace, "lines"),
+        branch_cov=_share(first.trace, "branches"),
+        mutants=num_mutants if rest else 0,
         killed=rest[len(stubs) :].count(False),
         stub_passes=[stub.kind for stub, took in zip(stubs, rest, strict=False) if took],
-        tampered=tried.records[0].tampered,
+        tampered=first.tampered,
     )
-    judged = _judged(measured, tried.records[:RUNS], len(tests), gate or Gate())
-    if judged.status == "pass":
-        solution = Solution(source=code, entry_point=entry_point, limits=limits)
-        return await _confirmed(sandbox, judged, solution, tests, prelude)
-    return judged
 
 
 def passed(record: TrialRecord, num_tests: int) -> bool:
@@ -129,8 +140,11 @@ def _unreadable(code: str, tests: Sequence[str]) -> Verification | None:
     return None
 
 
-def _repeats(code: str, num_tests: int) -> list[Trial]:
-    """Return the repetitions; their orders follow from the number of tests alone."""
+def _repeats(code: str, num_tests: int, calls: Sequence[Expected]) -> list[Trial]:
+    """Return the repetitions; their orders follow from the number of tests alone.
+
+    Before there are any tests in its process, the first makes their calls, whose answers go outside.
+    """
     orders = [tuple(range(num_tests))]
     for seed in range(1, RUNS):
         order = list(range(num_tests))
@@ -138,7 +152,15 @@ def _repeats(code: str, num_tests: int) -> list[Trial]:
         orders.append(tuple(order))
     clocks = (None, _FROZEN_CLOCK, None)
     return [
-        Trial(source=code, order=order, seed=seed, clock=clock, trace=seed == 0, joined=seed > 0)
+        Trial(
+            source=code,
+            order=order,
+            seed=seed,
+            clock=clock,
+            trace=seed == 0,
+            joined=seed > 0,
+            calls=tuple(one.call for one in calls) if seed == 0 else (),
+        )
         for seed, (order, clock) in enumerate(zip(orders, clocks, strict=True))
     ]
 
@@ -150,9 +172,9 @@ def _judged(found: Verification, runs: Sequence[TrialRecord], num_tests: int, ga
         return msgspec.structs.replace(found, status=status, reason=reason, detail=detail)
 
     if any(run.how == "timeout" for run in runs):
-        return but("timeout", "timeout", f"it ran out of time in {found.passes} of {RUNS} runs")
+        return but("timeout", "timeout", "it ran out of time")
     if 0 < found.passes < RUNS:
-        return but("flaky", "flaky", f"{found.passes} of {RUNS} runs passed")
+        return but("flaky", "flaky", f"{found.passes} of {found.runs} runs passed")
     if not found.passes:
         return but(*_trouble(runs[0], num_tests))
     if not found.num_asserts and not any(test.num_passed for run in runs for test in run.tests):
@@ -194,7 +216,8 @@ async def _confirmed(
 ) -> Verification:
     """Have the tests judge once more from a process of their own, where they can be kept apart.
 
-    What the code does to ``==`` or to ``assert`` does not reach them there.
+    What the code does to ``==`` or to ``assert`` does not reach them there. Rows whose tests are calls with
+    plain results need it not: their answers were compared outside.
     """
     text = "\n".join(tests)
     code = TestCode(code=text, setup=prelude, call_check=outline(text).check, names=(solution.entry_point,))

@@ -74,6 +74,19 @@ def f(xs):
         return A()
     return A()
 """
+READER = """
+import sys
+def f(xs):
+    frame = sys._getframe()
+    while frame:
+        for value in list(frame.f_locals.values()):
+            for test in getattr(value, "_tests", None) or []:
+                head, _, tail = test["code"].partition(" == ")
+                if head == f"assert f({xs!r})":
+                    return eval(tail)
+        frame = frame.f_back
+    return None
+"""
 EARLY = "import time\nN = time.time()\n" + DOUBLE.replace("return total", "return total if N > 1.75e9 else 0")
 DEAF = "import builtins\nbuiltins.AssertionError = OSError\ndef f(xs): return 1"
 
@@ -103,6 +116,7 @@ DEAF = "import builtins\nbuiltins.AssertionError = OSError\ndef f(xs): return 1"
         ("def f(xs:", TESTS, "error", "code_unreadable"),
         (DOUBLE, ["assert f(["], "error", "tests_unreadable"),
         (EARLY, TESTS, "flaky", "flaky"),
+        (READER, TESTS, "fail", "passes_only_beside"),
     ],
 )  # fmt: skip
 async def test_no_bad_row_is_accepted(
@@ -111,6 +125,8 @@ async def test_no_bad_row_is_accepted(
     found = await check(sandbox, code, tests)
     if "urandom" in code and found.status == "flaky":
         return  # by chance one of three runs passed
+    if "fork" in code and found.reason == "ended":
+        return  # one of its children spoke for it
     assert (found.status, found.reason) == (status, reason), found
 
 
