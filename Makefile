@@ -63,6 +63,7 @@ bench: peers ## Compare speed and memory with evalplus, docker run, datasketch, 
 	@$(BIN)/python -P benchmarks/corpus_exact.py
 	@$(BIN)/python -P benchmarks/corpus_redact.py
 	@$(BIN)/python -P benchmarks/corpus_build.py
+	@$(BIN)/python -P benchmarks/synth_verify.py
 	@$(BIN)/python -P benchmarks/llm_client.py --peer .venv-peers/bin/python
 	@$(BIN)/python -P benchmarks/llm_client.py --memory
 

@@ -65,9 +65,8 @@ def read_seeds(sources: Sequence[Path], rules: SeedRules) -> Iterator[SeedUnit]:
     """
     for source in sources:
         if source.is_dir():
-            for path in sorted(source.rglob("*")):
-                if path.is_file() and not path.is_symlink() and opens_as(path):
-                    yield from _from_file(path, rules, root=source)
+            for path in _files(source):
+                yield from _from_file(path, rules, root=source)
         elif source.name.endswith(_PACKINGS):
             for line, data in read_numbered(source, dict[str, Any]):
                 yield from _from_data(data, rules, source, line)
@@ -83,17 +82,23 @@ def read_seeds(sources: Sequence[Path], rules: SeedRules) -> Iterator[SeedUnit]:
             )
 
 
-def digest_of(sources: Sequence[Path]) -> str:
-    """Return the SHA-256 of everything that :func:`read_seeds` would read."""
+def digest_of(source: Path) -> str:
+    """Return the SHA-256 of everything that :func:`read_seeds` reads of a source: paths and contents."""
     total = hashlib.sha256()
-    for source in sources:
-        paths = sorted(source.rglob("*")) if source.is_dir() else [source]
-        for path in paths:
-            if path.is_file() and not path.is_symlink():
-                total.update(str(path.relative_to(source)).encode() + b"\0")
-                with reading_from(path), path.open("rb") as file:
-                    total.update(hashlib.file_digest(file, "sha256").digest())
+    for path in _files(source) if source.is_dir() else [source]:
+        total.update(str(path.relative_to(source)).encode("utf-8", "surrogateescape") + b"\0")
+        with reading_from(path), path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
     return total.hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files of a folder that are seeds by their names, in a fixed order; links are left out."""
+    return [path for path in sorted(folder.rglob("*")) if opens_as(path) and _is_own_file(path)]
+
+
+def _is_own_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _from_file(path: Path, rules: SeedRules, *, root: Path) -> Iterator[SeedUnit]:

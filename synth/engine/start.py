@@ -118,10 +118,11 @@ def check_ending(manifest: dict[str, Any], options: RunOptions) -> None:
 
 
 async def _run(plan: Plan, model: Model, options: RunOptions) -> dict[str, Any]:
+    digests = [(path.name, digest_of(path)) for path in plan.sources]
     identity = {
         "recipe": plan.recipe.file.name,
         "recipe_sha256": plan.recipe.sha256,
-        "seeds_sha256": digest_of(plan.sources),
+        "seeds_sha256": [digest for _, digest in digests],
         "model": model.name,
         "n": plan.num_samples,
         "seed": plan.seed,
@@ -138,7 +139,7 @@ async def _run(plan: Plan, model: Model, options: RunOptions) -> dict[str, Any]:
             with progress(f"{plan.recipe.file.name} with {model.name}", plan.num_items) as shown:
                 await synthesize(plan, model, shown, state)
         finally:
-            manifest = _manifest(plan, model, state)
+            manifest = _manifest(plan, model, state, digests)
             run.manifest.counts = manifest["counts"]
             write_json(plan.folder / MANIFEST, manifest)
             await model.aclose()
@@ -165,7 +166,7 @@ def _settings(options: RunOptions) -> dict[str, str]:
     return found
 
 
-def _manifest(plan: Plan, model: Model, state: State) -> dict[str, Any]:
+def _manifest(plan: Plan, model: Model, state: State, digests: list[tuple[str, str]]) -> dict[str, Any]:
     """Return what there is to say of the data set; it holds no time, so a replay gives the same bytes."""
     file = plan.recipe.file
     return {
@@ -187,7 +188,7 @@ def _manifest(plan: Plan, model: Model, state: State) -> dict[str, Any]:
             "pending": plan.num_items - state.account.rows - state.account.rejects,
         },
         **state.account.told(),
-        "sources": [{"path": path.name, "sha256": digest_of([path])} for path in plan.sources],
+        "sources": [{"path": name, "sha256": digest} for name, digest in digests],
         "settings": plan.settings,
         "journal": JOURNAL,
     }

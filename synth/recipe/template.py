@@ -81,8 +81,8 @@ def _turns(text: str, path: Path) -> list[tuple[Role, str]]:
         return [("user", text.strip())]
     if parts[0].strip():
         raise DataError("text stands before the first `--- role` line; put it below one", path=path, line=1)
-    roles = [cast("Role", role) for role in parts[1::2]]
-    return [(role, body.strip()) for role, body in zip(roles, parts[2::2], strict=True)]
+    pairs = zip(parts[1::2], parts[2::2], strict=True)
+    return [(cast("Role", role), body.strip()) for role, body in pairs]
 
 
 def _check(body: str, path: Path) -> None:
