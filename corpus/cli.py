@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,7 +12,7 @@ from cyclopts import App, Parameter
 from corpus.dedup.profiles import choose_profile
 from corpus.options import BuildOptions, DedupOptions
 from opencoder.config import Common
-from opencoder.errors import DependencyError, UserError
+from opencoder.errors import UserError, needs
 from opencoder.log import emit
 
 if TYPE_CHECKING:
@@ -50,7 +48,7 @@ def dedup(
             raise UserError(f"{flag} must be at least 1, not {value}")
     if options.verify is not None and not 0 <= options.verify <= 1:
         raise UserError(f"--verify must be from 0 to 1, not {options.verify}")
-    with _extra():
+    with needs(_NEEDED, "corpus"):
         from corpus.dedup.run import Settings, deduplicate
     done = deduplicate(
         Settings(
@@ -78,7 +76,7 @@ def build(
     common: Common | None = None,
 ) -> None:
     """Build a clean corpus: deduplicated, redacted, filtered, sampled; every reject with its reason."""
-    with _extra():
+    with needs(_NEEDED, "corpus"):
         from corpus.pipeline.build import build as run
         from corpus.pipeline.from_options import machine_of, settings_of
 
@@ -106,29 +104,12 @@ def explain(
     """
     if not source.is_dir():
         raise UserError(f"{source} is not a folder; give the folder that holds the files")
-    with _extra():
+    with needs(_NEEDED, "corpus"):
         from corpus.explain_folder import explain_folder
 
         num = explain_folder(source, out, mode)
     answer = {"files": num, "mode": mode, "out": str(out)}
     emit(answer, json=common is not None and common.json, text=lambda: f"{num} files explained in {out}")
-
-
-@contextmanager
-def _extra() -> Iterator[None]:
-    """Name the extra where one of its packages is missing.
-
-    Raises:
-        DependencyError: It is.
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _NEEDED:
-            raise
-        raise DependencyError(
-            f"corpus needs {error.name}", repair="pip install 'opencoder[corpus]'"
-        ) from error
 
 
 def _built(done: BuildSummary) -> str:

@@ -15,6 +15,8 @@ A message says what is wrong, where (``file:line`` or the key) and what to do ab
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 
@@ -77,3 +79,24 @@ class Interrupted(OpenCoderError):
     """The user stopped the run; the message holds the command that goes on with it."""
 
     exit_code = 130
+
+
+@contextlib.contextmanager
+def needs(packages: Collection[str], extra: str) -> Iterator[None]:
+    """Name the extra where one of its packages turns out to be missing.
+
+    Args:
+        packages: Names that ``import`` takes; others that are missing are faults of ours.
+        extra: As in ``pip install 'opencoder[EXTRA]'``.
+
+    Raises:
+        DependencyError: One of the packages is missing.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in packages:
+            raise
+        raise DependencyError(
+            f"{extra} needs {error.name}", repair=f"pip install 'opencoder[{extra}]'"
+        ) from error

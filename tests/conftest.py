@@ -13,7 +13,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,17 +88,16 @@ def _lacks_docker_tests(config: pytest.Config) -> bool:
     return required and not worker and not config.option.collectonly and config.stash[PASSED] == 0
 
 
-PROGRAM = Path(__file__).parent / "support" / "model_server.py"
+SUPPORT = Path(__file__).parent / "support"
 
 
 class ModelServer:
-    """A model server in a process of its own (see ``tests/support/model_server.py``)."""
+    """A model server in a process of its own: a program in ``tests/support``."""
 
-    model = "tiny-llama"
-
-    def __init__(self) -> None:
+    def __init__(self, program: str = "model_server.py", model: str = "tiny-llama") -> None:
+        self.model = model
         self.process = subprocess.Popen(
-            [sys.executable, str(PROGRAM)],
+            [sys.executable, str(SUPPORT / program)],
             stdout=subprocess.PIPE,
             # One thread: the matrices are too small to share.
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
@@ -122,7 +121,7 @@ class ModelServer:
         self.process.stdout.close()
 
     def _admin(self, content: bytes | None) -> dict[str, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.request("GET" if content is None else "POST", "/admin", content)
             answer = connection.getresponse()
@@ -131,6 +130,20 @@ class ModelServer:
         finally:
             connection.close()
         return result
+
+
+@pytest.fixture(scope="session")
+def start_server() -> Iterator[Callable[[str, str], ModelServer]]:
+    """Starts a program of ``tests/support`` as a server; it is stopped in the end at the latest."""
+    servers: list[ModelServer] = []
+
+    def start(program: str, model: str) -> ModelServer:
+        servers.append(ModelServer(program, model))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +14,7 @@ from cyclopts import Parameter
 
 from opencoder import __version__
 from opencoder.config import Common
-from opencoder.errors import DependencyError, GateError, UserError
+from opencoder.errors import GateError, UserError, needs
 from opencoder.files import sha256_file, write_bytes
 from opencoder.log import emit
 from opencoder.store import write_json
@@ -26,7 +25,7 @@ from synth.export.reading import read_all, row_files
 from synth.export.tally import Tally, in_order
 
 MARK = "export.json"
-_NEEDED = ("pyarrow", "numpy", "datasketch")
+NEEDED = ("pyarrow", "numpy", "datasketch")
 
 
 @Parameter(name="*")
@@ -80,7 +79,7 @@ def export(
 ) -> None:
     """Write the rows of a run as a data set with its card."""
     out = options.out or _default_out(folder, options.format)
-    with needed_packages():
+    with needs(NEEDED, "synth"):
         done = export_rows(folder, options.format, out, strict=options.strict)
     emit(done, json=common is not None and common.json, text=lambda: _text(done, out))
 
@@ -172,23 +171,6 @@ def _default_out(folder: Path, form: Format) -> Path:
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder of a run; say with -o where the data set shall be")
     return folder / "export" / form
-
-
-@contextlib.contextmanager
-def needed_packages() -> Iterator[None]:
-    """Name the extra where one of its packages is missing.
-
-    Raises:
-        DependencyError: It is.
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _NEEDED:
-            raise
-        raise DependencyError(
-            f"{error.name} is needed for data sets", repair="pip install 'opencoder[synth]'"
-        ) from error
 
 
 def _text(done: ExportSummary, out: Path) -> str:

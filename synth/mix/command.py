@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from opencoder.config import Common
+from opencoder.errors import needs
 from opencoder.log import emit
 
 
@@ -28,9 +29,9 @@ def mix(
     common: Common | None = None,
 ) -> None:
     """Draw, deduplicate and shuffle rows of several runs into the data of one training stage."""
-    from synth.export.command import needed_packages
+    from synth.export.command import NEEDED
 
-    with needed_packages():
+    with needs(NEEDED, "synth"):
         from synth.mix.build import build
         from synth.mix.config import find_config, load_mixture
 

@@ -3,67 +3,31 @@
 from __future__ import annotations
 
 import ast
-import http.client
 import json
 import os
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-PROGRAM = Path(__file__).parent.parent / "support" / "teacher_server.py"
 
-
-class Teacher:
-    """The server of ``tests/support/teacher_server.py``, in a process of its own."""
-
-    model = "openai/teacher"
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen([sys.executable, str(PROGRAM)], stdout=subprocess.PIPE)
-        assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline())
-        self.url = f"http://127.0.0.1:{self.port}/v1"
-
-    def set(self, **settings: Any) -> None:
-        """Change settings."""
-        self._admin(json.dumps(settings))
-
-    def seen(self) -> dict[str, int]:
-        """What was asked so far."""
-        return self._admin(None)
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-    def _admin(self, content: str | None) -> dict[str, int]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.request("GET" if content is None else "POST", "/admin", content)
-            answer = connection.getresponse()
-            assert answer.status == 200, f"the server took no {content!r}"
-            result: dict[str, int] = json.loads(answer.read())
-        finally:
-            connection.close()
-        return result
+@pytest.fixture(scope="session")
+def start_teacher(start_server: Any) -> Callable[[], Any]:
+    """Starts a server of ``tests/support/teacher_server.py``."""
+    return lambda: start_server("teacher_server.py", "openai/teacher")
 
 
 @pytest.fixture(scope="session")
-def teacher_process() -> Iterator[Teacher]:
-    server = Teacher()
-    yield server
-    server.stop()
+def teacher_process(start_teacher: Callable[[], Any]) -> Any:
+    return start_teacher()
 
 
 @pytest.fixture
-def teacher(teacher_process: Teacher) -> Teacher:
+def teacher(teacher_process: Any) -> Any:
     """The shared teacher with default settings and nothing asked yet."""
     teacher_process.set(reset=True)
     return teacher_process
@@ -107,7 +71,7 @@ def seeds(tmp_path: Path, stdlib_functions: list[str]) -> Path:
 
 
 @pytest.fixture
-def run_synth(teacher: Teacher) -> Any:
+def run_synth() -> Any:
     """Run ``opencoder synth`` in a process; returns what it printed and its exit code."""
 
     def run(*words: str | Path, check: int | None = 0) -> subprocess.CompletedProcess[str]:

@@ -156,16 +156,9 @@ def test_a_busy_and_unsteady_server_costs_no_row(
 
 
 def test_a_server_that_dies_leaves_rows_pending_and_the_run_goes_on_later(
-    teacher_process: Any, run_synth: Any, quick: Path, seeds: Path, tmp_path: Path, monkeypatch: Any
+    teacher_process: Any, start_teacher: Any, run_synth: Any, quick: Path, seeds: Path, tmp_path: Path
 ) -> None:
-    from importlib import util
-
-    spec = util.spec_from_file_location("own_teacher", Path(__file__).parent.parent / "conftest.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    own = module.Teacher()
+    own = start_teacher()
     own.set(die_after=40)
     out = tmp_path / "out"
     words = [
@@ -187,7 +180,6 @@ def test_a_server_that_dies_leaves_rows_pending_and_the_run_goes_on_later(
     found = json.loads((out / "manifest.json").read_text())["counts"]
     assert found["pending"] > 0
     assert found["input"] == found["rows"] + found["rejects"] + found["pending"]
-    own.stop()
     teacher_process.set(reset=True)
     run_synth(*words, "--base-url", teacher_process.url)
     assert counts(out)["pending"] == 0
