@@ -38,7 +38,7 @@ _QUIET, _VERBOSE = {"-q", "--quiet"}, {"-v", "--verbose"}
 
 app = App(
     name="opencoder",
-    help="Evaluate code models in a sandbox.",
+    help="Build corpora and instruction data for code models, and score them, in a sandbox.",
     version=f"opencoder {__version__}",
     config=layers(),
     result_action="return_value",

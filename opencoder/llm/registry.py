@@ -76,7 +76,7 @@ def open_model(
 
         return VllmModel(rest, options=vllm, concurrency=concurrency, style=style)
     if kind == "batch" and batch is None:
-        raise UserError(f"{spec} needs a folder in which its batches are written down")
+        raise UserError(f"{spec} needs a folder to keep its batches in, which `opencoder synth run` gives it")
     policy = RetryPolicy(retries=retries, base_s=backoff_s, patience_s=patience_s)
     client = _openai_client(spec, base_url, api_key, timeout_s=timeout_s, concurrency=concurrency)
     if kind == "batch" and batch is not None:

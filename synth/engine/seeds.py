@@ -15,13 +15,15 @@ from opencoder.store import read_numbered
 from synth.recipe.recipe import SeedRules
 from synth.record import Library, Row, Seed
 from synth.shapes import to_row
+from synth.split.clean import clean_page
 from synth.split.code import split_code
 from synth.split.page import split_page
 from synth.split.suffixes import opens_as
 
 _PACKINGS = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _TEXT = ("text", "content", "code", "seed", "output", "snippet")
-_PAGES: dict[str, Literal["markdown", "html", "text"]] = {"markdown": "markdown", "html": "html"}
+PageKind = Literal["markdown", "html", "text"]
+_PAGES: dict[str, PageKind] = {"markdown": "markdown", "html": "html"}
 MAX_BYTES = 4 << 20
 """A larger file of a folder is no seed."""
 
@@ -160,6 +162,10 @@ def _units(text: str, language: str, rules: SeedRules, source: Seed, *, whole: b
         detail = f"{language or 'an unknown language'}; taken are: {', '.join(rules.languages)}"
         yield SeedUnit(source=source, language=language, reason="other_language", detail=detail)
         return
+    kind = _page_kind(text, language)
+    if rules.kind == "page":
+        # What belongs to the site and not to the page costs tokens and inspires nothing.
+        text = clean_page(text, kind)
     if len(text.strip()) < rules.min_chars:
         detail = f"{len(text.strip())} characters, at least {rules.min_chars} are asked for"
         yield SeedUnit(source=source, language=language, reason="too_short", detail=detail)
@@ -168,15 +174,20 @@ def _units(text: str, language: str, rules: SeedRules, source: Seed, *, whole: b
         yield _unit(text, "", "", language, source)
         return
     if rules.kind == "page":
-        found = split_page(
-            text, _PAGES.get(language, "text"), min_chars=rules.min_chars, max_chars=rules.max_chars
-        )
+        written: PageKind = "markdown" if kind == "html" else kind  # which is what cleaning makes of it
+        found = split_page(text, written, min_chars=rules.min_chars, max_chars=rules.max_chars)
     else:
         found = split_code(text, language, min_chars=rules.min_chars, max_chars=rules.max_chars)
     for unit in found.units:
         yield _unit(unit.text, unit.context, unit.name, language, source)
     if not found.units:
         yield SeedUnit(source=source, language=language, reason=found.reason or "no_unit", detail=source.path)
+
+
+def _page_kind(text: str, language: str) -> PageKind:
+    """Say what a page is written in: what its name or row says, else HTML if it begins like that."""
+    is_html = text[:200].lstrip().lower().startswith(("<!doctype html", "<html"))
+    return "html" if is_html else _PAGES.get(language, "text")
 
 
 def _unit(text: str, context: str, name: str, language: str, source: Seed) -> SeedUnit:

@@ -168,7 +168,9 @@ def _settings(options: RunOptions) -> dict[str, str]:
 
 def _manifest(plan: Plan, model: Model, state: State, digests: list[tuple[str, str]]) -> dict[str, Any]:
     """Return what there is to say of the data set; it holds no time, so a replay gives the same bytes."""
-    file = plan.recipe.file
+    file, account = plan.recipe.file, state.account
+    done = account.rows + account.rejects
+    total = max(plan.num_items, done)  # an earlier session may have gone further than this one's --limit
     return {
         "schema": "synth-manifest/1",
         "recipe": {
@@ -182,12 +184,12 @@ def _manifest(plan: Plan, model: Model, state: State, digests: list[tuple[str, s
         "sampling": {call.label: call.sampling for stage in plan.stages for call in stage.calls()},
         "seed": plan.seed,
         "counts": {
-            "input": plan.num_items,
-            "rows": state.account.rows,
-            "rejects": state.account.rejects,
-            "pending": plan.num_items - state.account.rows - state.account.rejects,
+            "input": total,
+            "rows": account.rows,
+            "rejects": account.rejects,
+            "pending": total - done,
         },
-        **state.account.told(),
+        **account.told(),
         "sources": [{"path": name, "sha256": digest} for name, digest in digests],
         "settings": plan.settings,
         "journal": JOURNAL,

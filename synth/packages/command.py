@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +27,8 @@ class ApiOptions:
 
     out: Annotated[Path, Parameter(name=("--out", "-o"))]
     """Folder for api.jsonl, store.json, seeds.jsonl and usage.json."""
+    popular: list[str] = field(default_factory=list)
+    """Also the popular libraries of this field (arrays, text, ...) that are installed; may be given again."""
     python: Path | None = None
     """Interpreter whose packages are meant; the one that runs this if not given."""
     usage: Path | None = None
@@ -95,6 +97,7 @@ def make_api(packages: Sequence[str], options: ApiOptions) -> ApiReport:
 
     if options.n < 0:
         raise UserError(f"--n is {options.n}; give 0 or more")
+    packages = list(dict.fromkeys([*packages, *_popular(options)]))
     names = read_inventory(options.inventory) if options.inventory else frozenset()
     previous = ApiStore.open(options.previous) if options.previous else None
     usage = Usage()
@@ -117,6 +120,23 @@ def make_api(packages: Sequence[str], options: ApiOptions) -> ApiReport:
         repositories=usage.repositories,
         removed=len(changes.removed) if changes is not None else 0,
     )
+
+
+def _popular(options: ApiOptions) -> list[str]:
+    """Return the popular libraries of the fields that were named, as far as they are installed."""
+    from synth.packages.interpreter import Interpreter
+    from synth.packages.popular import popular_libraries
+
+    if not options.popular:
+        return []
+    place = Interpreter.at(options.python)
+    names = [one.distribution for one in popular_libraries(options.popular)]
+    found = [name for name in names if place.find(name) is not None]
+    if not found:
+        raise UserError(
+            f"none of {', '.join(names)} is installed; install some or name packages, NAME==VERSION"
+        )
+    return found
 
 
 def _text(report: ApiReport) -> str:

@@ -55,6 +55,7 @@ def make_stages(recipe: Recipe) -> list[Stage]:
         stages.append(kind(label, options, recipe))
     _check_fields(stages, recipe)
     _check_retries(stages, recipe)
+    _check_unique(stages, recipe)
     return stages
 
 
@@ -77,6 +78,16 @@ def _check_fields(stages: list[Stage], recipe: Recipe) -> None:
                 f"{stage.label}: needs field `{name}`, which nothing gives; {hint}", path=recipe.path
             )
         there_are |= stage.gives()
+
+
+def _check_unique(stages: list[Stage], recipe: Recipe) -> None:
+    """Check that what was compared stays as it is: a run that goes on compares with what was written."""
+    for place, stage in enumerate(stages):
+        if isinstance(stage, Unique) and stage.options.of != "seed":
+            later = next((one for one in stages[place + 1 :] if stage.options.of in one.gives()), None)
+            if later is not None:
+                message = f"{later.label} changes `{stage.options.of}` after {stage.label}; put it before"
+                raise DataError(message, path=recipe.path)
 
 
 def _check_retries(stages: list[Stage], recipe: Recipe) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from opencoder.records import Message
 from synth.near import NearIndex
 from synth.recipe.recipe import Recipe
 from synth.record import Row
+from synth.safety.scan import apply
 from synth.stages.base import Dropped, Item, Options, Stage, Tools
 
 Of = Literal["seed", "instruction", "code"]
@@ -57,4 +59,7 @@ class Unique(Stage):
     def _text(self, row: Row) -> str:
         if self.options.of == "seed":
             return row.id  # it follows from the seed's bytes and the number of the sample
-        return row.instruction if self.options.of == "instruction" else row.code
+        # Without personal data, as what is written will be: an earlier session's rows are compared by that.
+        if self.options.of == "instruction":
+            return apply(Row(messages=[Message("user", row.instruction)])).instruction
+        return apply(Row(code=row.code, language=row.language)).code

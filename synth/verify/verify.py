@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import platform
 import random
 from collections.abc import Sequence
 from typing import Literal
@@ -118,6 +119,9 @@ def _measured(tried: Tried, num_tests: int, stubs: Sequence[Stub], num_mutants: 
         killed=rest[len(stubs) :].count(False),
         stub_passes=[stub.kind for stub, took in zip(stubs, rest, strict=False) if took],
         tampered=first.tampered,
+        image=tried.result.image_digest,
+        # In an image it is the image's, which the digest names.
+        python="" if tried.result.image_digest else platform.python_version(),
     )
 
 

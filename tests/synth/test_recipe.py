@@ -81,6 +81,13 @@ def test_a_row_may_not_go_back_past_a_stage_that_goes_by_order(checked: Path) ->
         make_stages(read_recipe(str(checked)))
 
 
+def test_what_was_compared_may_not_be_changed(quick: Path) -> None:
+    path = quick / "recipe.yaml"
+    path.write_text(path.read_text() + "  - set: {instruction: '{{task}}!'}\n")
+    with pytest.raises(DataError, match="changes `instruction` after unique:instruction"):
+        make_stages(read_recipe(str(quick)))
+
+
 def test_an_unknown_recipe_is_told_with_the_nearest() -> None:
     with pytest.raises(UserError, match="did you mean educational"):
         read_recipe("educationl")

@@ -267,6 +267,10 @@ def test_five_rows_can_be_looked_at_whole(
               "--base-url", teacher.url)  # fmt: skip
     assert counts(tmp_path / "out")["input"] == 9
     assert lines(tmp_path / "out/rows.jsonl")[:3] == rows[:3]
+    # A shorter one takes nothing away.
+    run_synth("run", quick, "-i", seeds, "-o", tmp_path / "out", "--limit", "2", "--model", teacher.model,
+              "--base-url", teacher.url)  # fmt: skip
+    assert counts(tmp_path / "out")["input"] == 9
 
 
 def test_ctrl_c_tells_how_to_go_on(teacher: Any, quick: Path, many: Path, tmp_path: Path) -> None:

@@ -168,6 +168,14 @@ def test_the_list_of_popular_libraries_holds_together() -> None:
         popular_libraries(["cooking"])
 
 
+def test_popular_libraries_that_are_installed_can_be_named_by_their_field(tmp_path: Path) -> None:
+    report = make_api([], ApiOptions(out=tmp_path / "api", popular=["utilities"], live=False, n=5))
+    assert "packaging" in {one.name for one in report.distributions}
+    assert report.seeds == 5
+    with pytest.raises(UserError, match="is installed"):
+        make_api([], ApiOptions(out=tmp_path / "none", popular=["time"], live=False))
+
+
 def test_the_command_line_is_understood(
     sites: dict[str, Path],
     tmp_path: Path,
@@ -195,9 +203,12 @@ def test_the_command_writes_store_seeds_and_usage(
     assert sorted(path.name for path in (tmp_path / "api").iterdir()) == [
         "api.jsonl",
         "seeds.jsonl",
+        "site",
         "store.json",
         "usage.json",
     ]
+    assert (tmp_path / "api/site/shapekit/_core.py").is_file()
+    assert not (tmp_path / "api/site/shapekit/tests").exists()
     assert read_json(tmp_path / "api" / "usage.json", Usage).names["shapekit.scale"] == 1
     with pytest.raises(UserError, match="--n is -1"):
         make_api(["shapekit"], ApiOptions(out=tmp_path, n=-1))
