@@ -36,7 +36,7 @@ class NearIndex:
     def __init__(self, threshold: float) -> None:
         self._threshold = threshold
         self._exact = PlaceIndex()
-        self._bands = PlaceIndex()
+        self._bands = PlaceIndex(bits=32)  # a band that only begins alike is told by the signature
         self._ids = bytearray()
         self._signatures = bytearray()  # the low byte of each minimum: enough to estimate, a quarter to keep
         self._sketch = _sketcher() if threshold < 1 else None

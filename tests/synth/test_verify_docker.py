@@ -14,8 +14,9 @@ TESTS = ["assert double(2) == 4", "assert double(-3) == -3", "assert double(0) =
 
 
 @pytest.mark.docker
-async def test_verdicts_in_a_container(python_image: str) -> None:
-    async with DockerSandbox(concurrency=2) as sandbox:
+@pytest.mark.parametrize("one_use", [False, True], ids=["fork-server", "one-use"])
+async def test_verdicts_in_a_container(python_image: str, one_use: bool) -> None:
+    async with DockerSandbox(concurrency=2, one_use=one_use) as sandbox:
         good = await verify(sandbox, code=GOOD, entry_point="double", tests=TESTS, limits=limits_of(5.0))
         liar = await verify(sandbox, code=LIAR, entry_point="double", tests=TESTS, limits=limits_of(5.0))
     assert (good.status, good.detail) == ("pass", "")
