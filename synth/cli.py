@@ -9,10 +9,21 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from opencoder.config import Common
+from opencoder.errors import needs
 from opencoder.log import emit
 from synth.options import AskingOptions, RunOptions, VerifyOptions
 
 app = App(name="synth", help="Make instruction data that is tested, decontaminated and accounted for.")
+_NEEDED = {
+    "bs4",
+    "datasketch",
+    "griffe",
+    "langchain_text_splitters",
+    "numpy",
+    "pyarrow",
+    "tree_sitter",
+    "yaml",
+}
 # Imported when they are called, so that a missing package breaks only what needs it.
 for _name, _target, _help in (
     ("api", "synth.packages.command:api", "Read the interfaces of packages, the ground of recipe `package`."),
@@ -45,17 +56,18 @@ def run(
         asking: How the model is asked.
         common: Options of every command.
     """
-    from synth.engine.estimate import estimate_lines
-    from synth.engine.start import Show, check_ending, price_of, start
-
     as_json = bool(common and common.json)
-    if options.dry_run:
-        found = price_of(recipe, options)
-        emit(found, json=as_json, text=lambda: "\n".join(estimate_lines(found)))
-        return
-    stream = sys.stderr if as_json else sys.stdout
-    show = Show(lambda text: print(text, file=stream, flush=True)) if options.show else None
-    manifest = start(recipe, options, asking or AskingOptions(), show)
+    with needs(_NEEDED, "synth"):
+        from synth.engine.estimate import estimate_lines
+        from synth.engine.start import Show, check_ending, price_of, start
+
+        if options.dry_run:
+            found = price_of(recipe, options)
+            emit(found, json=as_json, text=lambda: "\n".join(estimate_lines(found)))
+            return
+        stream = sys.stderr if as_json else sys.stdout
+        show = Show(lambda text: print(text, file=stream, flush=True)) if options.show else None
+        manifest = start(recipe, options, asking or AskingOptions(), show)
     emit(manifest, json=as_json, text=lambda: _summary(manifest, options.out))
     check_ending(manifest, options)
 
