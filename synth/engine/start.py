@@ -171,6 +171,7 @@ def _manifest(plan: Plan, model: Model, state: State, digests: list[tuple[str, s
     file, account = plan.recipe.file, state.account
     done = account.rows + account.rejects
     total = max(plan.num_items, done)  # an earlier session may have gone further than this one's --limit
+    about = {key: table for stage in plan.stages for key, table in stage.about().items()}
     return {
         "schema": "synth-manifest/1",
         "recipe": {
@@ -190,6 +191,7 @@ def _manifest(plan: Plan, model: Model, state: State, digests: list[tuple[str, s
             "pending": total - done,
         },
         **account.told(),
+        **about,
         "sources": [{"path": name, "sha256": digest} for name, digest in digests],
         "settings": plan.settings,
         "journal": JOURNAL,

@@ -181,6 +181,10 @@ class Stage:
             DependencyError: Something it needs is not there.
         """
 
+    def about(self) -> dict[str, Any]:
+        """Return what the manifest should say of it, once it is open: a table for each key."""
+        return {}
+
     async def run(self, item: Item, tools: Tools) -> None:
         """Do what it does with a row.
 

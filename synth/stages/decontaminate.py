@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections import Counter
+from typing import Any, ClassVar, Literal
 
 from synth.decontam.detector import Detector, Match
 from synth.decontam.references import load_references
@@ -29,11 +30,12 @@ class Decontaminate(Stage):
     Options: ClassVar[type[Options]] = DecontaminateOptions
     options: DecontaminateOptions
 
-    _shared: ClassVar[dict[str, Detector]] = {}
+    _shared: ClassVar[dict[str, tuple[Detector, dict[str, int]]]] = {}
 
     def __init__(self, label: str, options: DecontaminateOptions, recipe: Recipe) -> None:
         super().__init__(label, options, recipe)
         self._detector: Detector
+        self._held_out: dict[str, int] = {}
 
     @classmethod
     def labelled(cls, options: DecontaminateOptions) -> str:
@@ -45,8 +47,14 @@ class Decontaminate(Stage):
         del tools
         mode = self.options.mode
         if mode not in self._shared:
-            self._shared[mode] = Detector(load_references(), mode)
-        self._detector = self._shared[mode]
+            references = load_references()
+            counts = Counter(reference.benchmark for reference in references)
+            self._shared[mode] = Detector(references, mode), dict(sorted(counts.items()))
+        self._detector, self._held_out = self._shared[mode]
+
+    def about(self) -> dict[str, Any]:
+        """Return the mode, and the tasks of each benchmark that rows were held against."""
+        return {"decontamination": {"mode": self.options.mode, **self._held_out}}
 
     async def run(self, item: Item, tools: Tools) -> None:
         """Look for overlaps."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from synth.recipe.recipe import Recipe
 from synth.scorer.scorer import HEURISTIC, Scorer, open_scorer
@@ -32,7 +32,7 @@ class Score(Stage):
 
     def __init__(self, label: str, options: ScoreOptions, recipe: Recipe) -> None:
         super().__init__(label, options, recipe)
-        self._scorer: Scorer
+        self._scorer: Scorer | None = None
         self._least = options.at_least
 
     async def open(self, tools: Tools) -> None:
@@ -42,9 +42,17 @@ class Score(Stage):
         if self.options.keep is not None and spec != HEURISTIC:
             self._least = self._scorer.threshold(self.options.keep)
 
+    def about(self) -> dict[str, Any]:
+        """Return which scorer it was, and the least mark."""
+        if self._scorer is None:
+            return {}
+        return {"scorer": {"name": self._scorer.name, "sha256": self._scorer.sha256, "at_least": self._least}}
+
     async def run(self, item: Item, tools: Tools) -> None:
         """Score the seed, and drop the row where it is too low."""
         del tools
+        if self._scorer is None:
+            raise RuntimeError("the stage is not open")
         mark = round(self._scorer.score([item.fields["seed"]])[0], 4)
         item.row.scores[self.options.name] = mark
         if mark < self._least:

@@ -43,7 +43,11 @@ def test_educational_rows_are_verified_and_export_in_the_published_shape(
         assert row["scores"]["educational"] >= 2.5
         assert row["entry_point"] in row["code"]
         assert row["code"].strip() in row["messages"][1]["content"]
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["decontamination"]["humaneval"] == 164
+    assert manifest["scorer"]["name"] == "heuristic"
     run_synth("export", out, "--format", "opc-sft-stage2", "-o", tmp_path / "opc")
+    assert "humaneval" in (tmp_path / "opc/README.md").read_text()
     published = lines(next((tmp_path / "opc").rglob("*.jsonl")))
     assert list(published[0]) == ["seq_id", "instruction", "output", "code", "entry_point", "testcase"]
     assert len(published) == len(rows)
