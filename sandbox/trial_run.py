@@ -112,31 +112,7 @@ async def run_trials(
     Raises:
         SyntaxError: A test does not parse.
     """
-    cpu_s = limits.cpu_s or limits.wall_s
-    plan = {
-        "tests": [_told(code, entry_point) for code in tests],
-        "prelude": prelude,
-        "trials": tries,
-        "cpu_s": cpu_s,
-        "wall_s": limits.wall_s,
-        # The kernel counts what the interpreter itself has mapped; the program gets the rest.
-        "memory_bytes": limits.memory_mb << 20,
-    }
-    whole = replace(
-        limits,
-        wall_s=limits.wall_s * len(tries) + 5,
-        cpu_s=cpu_s * len(tries) + 5,
-        memory_mb=2 * limits.memory_mb,
-    )
-    program = Program(
-        language="python",
-        source="",
-        role="trials",
-        options={"forks": sum(not trial.joined for trial in tries)},
-        payload=msgspec.json.encode(plan),
-        limits=whole,
-    )
-    running = await sandbox.start(program)
+    running = await sandbox.start(_program(tries, tests, entry_point, prelude, limits))
     records: list[TrialRecord] = []
     frames = wire.Frames(1 << 26)
     try:
@@ -153,6 +129,36 @@ async def run_trials(
         await running.wait()
         raise
     return Tried(records, await running.wait())
+
+
+def _program(
+    tries: Sequence[Trial], tests: Sequence[str], entry_point: str, prelude: str, limits: Limits
+) -> Program:
+    """Return the one program that carries out all trials."""
+    cpu_s = limits.cpu_s or limits.wall_s
+    plan = {
+        "tests": [_told(code, entry_point) for code in tests],
+        "prelude": prelude,
+        "trials": tries,
+        "cpu_s": cpu_s,
+        "wall_s": limits.wall_s,
+        # The kernel counts what the interpreter itself has mapped; the program gets the rest.
+        "memory_bytes": limits.memory_mb << 20,
+    }
+    whole = replace(
+        limits,
+        wall_s=limits.wall_s * len(tries) + 5,
+        cpu_s=cpu_s * len(tries) + 5,
+        memory_mb=2 * limits.memory_mb,
+    )
+    return Program(
+        language="python",
+        source="",
+        role="trials",
+        options={"forks": sum(not trial.joined for trial in tries)},
+        payload=msgspec.json.encode(plan),
+        limits=whole,
+    )
 
 
 def as_call(name: str, arguments: Sequence[object], keywords: Mapping[str, object]) -> str:

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from opencoder.errors import DependencyError
-from opencoder.llm.place_index import PlaceIndex
+from opencoder.place_index import PlaceIndex
 
 NUM_PERM = 64
 BANDS = 8

@@ -31,7 +31,6 @@ class OrderedOutput:
     Attributes:
         done: How many input rows, from the first on, have their result.
         counts: Results by reason; rows have the reason ``""``.
-        num_pending: Rows among ``done`` that have no result yet.
 
     Raises:
         DependencyError: The disk is full.
@@ -42,7 +41,6 @@ class OrderedOutput:
         make_folder(folder)
         self.done = 0
         self.counts: Counter[str] = Counter()
-        self.num_pending = 0
         self._waiting: dict[int, tuple[Kind, str, Any]] = {}
         self._mend(folder)
         self._ledger = JsonlAppender(folder / LEDGER)
@@ -65,9 +63,7 @@ class OrderedOutput:
         self._waiting[index] = (kind, reason, record)
         while self.done in self._waiting:
             kind, reason, record = self._waiting.pop(self.done)
-            if kind == "pending":
-                self.num_pending += 1
-            else:
+            if kind != "pending":
                 self._files[kind].append(record)
                 self.counts[reason] += 1
             self._ledger.append([kind, reason])

@@ -20,9 +20,9 @@ import msgspec
 from opencoder.errors import DataError
 from opencoder.files import make_folder, reading_from
 from opencoder.llm.api import Response
-from opencoder.llm.place_index import PlaceIndex
 from opencoder.lock import FolderLock
 from opencoder.log import logger
+from opencoder.place_index import PlaceIndex
 from opencoder.store import JsonlAppender
 
 SEGMENT_BYTES = 1 << 28

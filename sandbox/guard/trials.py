@@ -109,10 +109,13 @@ class _Fork:
         records: list[dict[str, Any]] = []
         began, used = time.monotonic(), 0.0
         faulty = trials[0]["stop"]
-        self._say(tried.START, start)
-        if faulty:
-            sources = [trial["source"] for trial in trials]
-            self._say(tried.FAULTY, {"sources": sources, "tests": plan["tests"]})
+        try:
+            self._say(tried.START, start)
+            if faulty:
+                sources = [trial["source"] for trial in trials]
+                self._say(tried.FAULTY, {"sources": sources, "tests": plan["tests"]})
+        except EOFError:
+            pass  # it is gone, as the wait for its first word tells
         for number, trial in enumerate(trials):
             end = began + plan["wall_s"], used + cpu_s
             if faulty:
@@ -125,7 +128,7 @@ class _Fork:
                 "wall_s": round(now - began, 6),
                 "cpu_s": round(spent - used, 6),
             }
-            records.append({**record, **said})
+            records.append({**said, **record})
             began, used = now, spent
             if how:
                 break

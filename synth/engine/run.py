@@ -87,12 +87,10 @@ class State:
 
     Attributes:
         account: Sums over everything that is written.
-        num_pending: Rows that have no result.
         spent: What this session asked and what it took.
     """
 
     account: Account = field(default_factory=Account)
-    num_pending: int = 0
     spent: JournaledModel | None = None
 
 
@@ -110,7 +108,6 @@ async def synthesize(plan: Plan, model: Model, progress: Progress, state: State)
         DependencyError: Model, sandbox or a package cannot be had, or the disk is full.
         InfraError: The model or the sandbox is down; everything that was done is kept.
     """
-    state.num_pending = plan.num_items
     async with AsyncExitStack() as stack:
         journal = stack.enter_context(Journal(plan.folder / JOURNAL))
         journaled = JournaledModel(model, journal, reuse_stopped=True)
@@ -128,7 +125,6 @@ async def synthesize(plan: Plan, model: Model, progress: Progress, state: State)
         for stage in plan.stages:
             await stage.open(tools)
         _recall(plan, state.account)
-        state.num_pending = plan.num_items - output.done
         progress.skip(output.done)
         run = _Run(plan, tools, output, progress, state)
         items = make_items(
@@ -163,15 +159,15 @@ class _Run:
         await self._window.enter(item.index)
         try:
             if unit.reason:
+                item.stage = "seeds"
                 raise Dropped(unit.reason, unit.detail)
             await self._through(item)
         except Dropped as dropped:
-            stage = "seeds" if unit.reason else item.fields["stage"]
-            self._end(item, dropped, stage)
+            self._end(item, dropped)
         except InfraError as error:
             self._leave(item, error)
         else:
-            self._end(item, None, "")
+            self._end(item, None)
         finally:
             for turns in self._turns.values():
                 turns.pass_on(item.index)
@@ -180,7 +176,7 @@ class _Run:
         place = 0
         while place < len(self._stages):
             stage = self._stages[place]
-            item.fields["stage"] = stage.label
+            item.stage = stage.label
             try:
                 await self._at(stage, place, item)
             except Again as again:
@@ -200,7 +196,7 @@ class _Run:
         finally:
             turns.pass_on(item.index)
 
-    def _end(self, item: Item, dropped: Dropped | None, stage: str) -> None:
+    def _end(self, item: Item, dropped: Dropped | None) -> None:
         self._streak = 0
         account = self._state.account
         if dropped is None:
@@ -208,11 +204,14 @@ class _Run:
             self._output.put(item.index, "row", item.row)
         else:
             reject = Reject(
-                id=item.row.id, stage=stage, reason=dropped.reason, detail=dropped.detail, row=item.row
+                id=item.row.id,
+                stage=item.stage,
+                reason=dropped.reason,
+                detail=dropped.detail,
+                row=item.row,
             )
             account.add_reject(reject)
             self._output.put(item.index, "reject", reject, dropped.reason)
-        self._state.num_pending -= 1
         self._moved(dropped.reason if dropped else "rows")
 
     def _leave(self, item: Item, error: InfraError) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Iterator
-from pathlib import Path
 
 import msgspec
 
@@ -59,25 +58,6 @@ def compare(old: ApiStore, new: ApiStore) -> Difference:
         changed=[Changed(name, changes) for name, changes in changed if changes],
         deprecated=[now.name for entry, now in kept if now.deprecated and not entry.deprecated],
     )
-
-
-def breaking_changes(root: str, old: Path, new: Path) -> list[str]:
-    """Let griffe compare the sources of two versions of a package; one line per change that breaks callers.
-
-    Args:
-        root: Name of the package.
-        old: The folder that the old version is installed in.
-        new: The folder that the new version is installed in.
-    """
-    import griffe
-
-    loaded = []
-    for site in (old, new):
-        loader = griffe.GriffeLoader(search_paths=[site], allow_inspection=False)
-        loaded.append(loader.load(root, try_relative_path=False))
-        loader.resolve_aliases(implicit=True, external=False)
-    breakages = griffe.find_breaking_changes(loaded[0], loaded[1])
-    return sorted({f"{one.obj.path}: {one.kind.value}" for one in breakages})
 
 
 def parameter_changes(old: ApiEntry, new: ApiEntry) -> list[str]:

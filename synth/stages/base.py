@@ -56,6 +56,7 @@ class Item:
         row: What will be written.
         fields: Named texts that prompts show: ``seed`` and its company, what was drawn, what was answered.
         tries: How often it was sent back to each stage, by label.
+        stage: Label of the stage where it is, or ended.
         verified: What was verified last: code and tests.
         fallback: Code, tests and messages of the last verification that passed.
     """
@@ -64,13 +65,9 @@ class Item:
     row: Row
     fields: dict[str, str]
     tries: dict[str, int] = field(default_factory=dict)
+    stage: str = ""
     verified: tuple[str, ...] = ()
     fallback: tuple[str, list[str], list[Message]] | None = None
-
-    @property
-    def num_tries(self) -> int:
-        """How often it was sent back in all."""
-        return sum(self.tries.values())
 
 
 Shower = Callable[[Item, str, Sequence[Message], str], None]

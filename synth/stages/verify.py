@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from opencoder.errors import UserError
-from synth.record import Row, Verification, VerifyStatus
+from synth.record import Verification
 from synth.stages.base import Again, Dropped, Item, Options, Retry, Stage, Tools
 from synth.verify.limits import MEMORY_MB, TIMEOUT_S, limits_of
-from synth.verify.program import can_run, verify_program
-from synth.verify.verify import Gate, verify
+from synth.verify.row import verify_row
+from synth.verify.verify import Gate
 
 _DEPRECATIONS = "import warnings\nwarnings.simplefilter('error', DeprecationWarning)\n"
 
@@ -55,9 +54,20 @@ class Verify(Stage):
         content = (row.code, row.test_setup, *row.testcase, *(test.input for test in row.stdin_tests))
         if content == item.verified:
             return
-        found = await self._verified(row, tools)
+        options = self.options
+        if options.optional and not (row.testcase or row.stdin_tests):
+            row.verify = Verification(status="skipped", reason="no_tests", detail="there are no tests")
+            return
+        async with tools.slots, tools.sandbox() as sandbox:
+            found = await verify_row(
+                sandbox,
+                row,
+                Gate(mutants=options.mutants, lines=options.lines),
+                limits_of(options.timeout_s, options.memory_mb),
+                prelude=_DEPRECATIONS if options.deprecations else "",
+            )
         found.seconds = None  # rows hold no clock
-        if found.status not in ("pass", "skipped"):
+        if found.status != "pass" and not (options.optional and found.status == "skipped"):
             self._failed(item, found)
             return
         row.verify = found
@@ -74,31 +84,3 @@ class Verify(Stage):
         if retry is not None and item.tries.get(retry.stage, 0) < retry.rounds:
             raise Again(retry.stage)
         raise Dropped(found.reason or found.status, found.detail)
-
-    async def _verified(self, row: Row, tools: Tools) -> Verification:
-        limits = limits_of(self.options.timeout_s, self.options.memory_mb)
-        if row.language == "python" and row.testcase:
-            async with tools.slots, tools.sandbox() as sandbox:
-                return await verify(
-                    sandbox,
-                    code=row.code,
-                    entry_point=row.entry_point,
-                    tests=row.testcase,
-                    setup=row.test_setup,
-                    prelude=_DEPRECATIONS if self.options.deprecations else "",
-                    gate=Gate(mutants=self.options.mutants, lines=self.options.lines),
-                    limits=limits,
-                )
-        if row.stdin_tests and can_run(row.language):
-            try:
-                async with tools.slots, tools.sandbox() as sandbox:
-                    return await verify_program(
-                        sandbox, code=row.code, language=row.language, tests=row.stdin_tests, limits=limits
-                    )
-            except UserError as error:  # its compiler is not installed where programs run
-                return self._not_run(str(error))
-        return self._not_run(f"no tests of a kind that is run for {row.language or 'no language'}")
-
-    def _not_run(self, detail: str) -> Verification:
-        status: VerifyStatus = "skipped" if self.options.optional else "error"
-        return Verification(status=status, reason="nothing_to_run", detail=detail)

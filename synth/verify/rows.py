@@ -24,8 +24,8 @@ from synth.ordered import LEDGER, REJECTS, ROWS, OrderedOutput
 from synth.record import Row, Verification
 from synth.shapes import read_rows
 from synth.verify.limits import SIDE_BY_SIDE
-from synth.verify.program import can_run, verify_program
-from synth.verify.verify import Gate, verify
+from synth.verify.row import verify_row
+from synth.verify.verify import Gate
 
 MANIFEST = "manifest.json"
 
@@ -120,33 +120,6 @@ class _Job:
             reject = {**record, "reason": found.reason or found.status, "detail": found.detail}
             self._output.put(index, "reject", reject, found.reason or found.status)
         self._shown.advance(status=found.status)
-
-
-async def verify_row(sandbox: Sandbox, row: Row, gate: Gate, limits: Limits) -> Verification:
-    """Verify one row: Python with its tests, or a program with inputs and outputs.
-
-    Raises:
-        InfraError: The sandbox failed.
-    """
-    if row.stdin_tests and can_run(row.language):
-        return await verify_program(
-            sandbox, code=row.code, language=row.language, tests=row.stdin_tests, limits=limits
-        )
-    if row.language != "python":
-        return Verification(
-            status="skipped", reason="nothing_to_run", detail=f"tests in {row.language} are not run"
-        )
-    if not row.code.strip():
-        return Verification(status="error", reason="no_code", detail="the row has no code")
-    return await verify(
-        sandbox,
-        code=row.code,
-        entry_point=row.entry_point,
-        tests=row.testcase,
-        setup=row.test_setup,
-        gate=gate,
-        limits=limits,
-    )
 
 
 def _limited(plan: Plan) -> Iterator[tuple[int, Row]]:

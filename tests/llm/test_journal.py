@@ -15,7 +15,7 @@ from opencoder.errors import DataError, UserError
 from opencoder.llm import journal as module
 from opencoder.llm.api import Choice, Response
 from opencoder.llm.journal import Entry, Journal, read_entries
-from opencoder.llm.place_index import PlaceIndex
+from opencoder.place_index import PlaceIndex
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from opencoder.errors import DataError, UserError
-from synth.packages.diff import breaking_changes, changes_near, compare
+from synth.packages.diff import changes_near, compare
 from synth.packages.docstrings import read_docstring
 from synth.packages.environment import build_store
 from synth.packages.interpreter import split_requirement
@@ -111,7 +111,7 @@ def test_a_module_that_has_every_name_is_never_sure(stores: StoreOf) -> None:
         assert stores("2.0", live=live).resolve("shapekit.anything.whatever") is None
 
 
-def test_versions_differ_in_names_and_parameters(stores: StoreOf, sites: dict[str, Path]) -> None:
+def test_versions_differ_in_names_and_parameters(stores: StoreOf) -> None:
     found = compare(stores("1.0"), stores("2.0"))
     assert found.removed == ["shapekit.area_of"]
     assert found.added == ["shapekit.rectangle_area"]
@@ -125,8 +125,6 @@ def test_versions_differ_in_names_and_parameters(stores: StoreOf, sites: dict[st
         "shapekit.area_of is gone; shapekit.rectangle_area seems to have taken its place",
         "shapekit.perimeter is deprecated",
     ]
-    broken = breaking_changes("shapekit", sites["1.0"], sites["2.0"])
-    assert any("area_of" in line and "removed" in line for line in broken)
 
 
 def test_a_pinned_version_is_installed_into_an_environment_of_its_own(
