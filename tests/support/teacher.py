@@ -68,16 +68,19 @@ _INPUTS = (
 )
 
 
-def answer(prompt: str, seed: int, chooser: Callable[[str], str] | None = None) -> str:
+def answer(prompt: str, seed: int, chooser: Callable[[str], str] | None = None, *, num_tasks: int = 0) -> str:
     """Return what the teacher says to a prompt.
 
     Args:
         prompt: All turns.
         seed: Of the request.
         chooser: Told the kind of prompt, names a fault, or nothing.
+        num_tasks: How many tasks the teacher knows; 0 for no end of them.
     """
     draw = random.Random(hashlib.sha256(f"{seed}\0{prompt}".encode()).digest())
     kind = kind_of(prompt)
+    if num_tasks and kind == "task":
+        draw = random.Random(draw.randrange(num_tasks))
     fault = chooser(kind) if chooser else ""
     if fault:
         text = FAULTS[fault]

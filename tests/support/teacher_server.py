@@ -26,6 +26,7 @@ class Settings:
 
     Shares are of 1. ``share_busy`` (429 with Retry-After) and ``share_dropped`` go by the number of the
     request, ``share_refused`` (400) by the text of the prompt, so that the same rows are refused in each run.
+    ``share_broken`` (500) goes by the text too. ``jitter_s``: a pause that differs from request to request.
     ``faults``: of each kind of prompt, ``[fault, share]``, by the text as well.
     """
 
@@ -34,6 +35,9 @@ class Settings:
     retry_after_s: float = 0.05
     share_dropped: float = 0.0
     share_refused: float = 0.0
+    share_broken: float = 0.0
+    jitter_s: float = 0.0
+    num_tasks: int = 0
     die_after: int = -1
     api_key: str = ""
     faults: dict[str, list[Any]] = field(default_factory=dict)
@@ -66,8 +70,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
     STATE.in_flight += 1
     STATE.max_in_flight = max(STATE.max_in_flight, STATE.in_flight)
     try:
-        if settings.delay_s:
-            await asyncio.sleep(settings.delay_s)
+        await asyncio.sleep(settings.delay_s + settings.jitter_s * share_of(f"pause {number}"))
         return respond(request, body, number)
     finally:
         STATE.in_flight -= 1
@@ -91,6 +94,8 @@ def respond(request: web.Request, body: dict[str, Any], number: int) -> web.Stre
     STATE.prompts.add(hashlib.sha256(prompt.encode() + str(body.get("seed")).encode()).digest())
     if share_of(f"refused {body['messages'][-1]['content']}") < settings.share_refused:
         return problem(400, "this prompt is not taken", "invalid_request_error")
+    if share_of(f"broken {body['messages'][-1]['content']}") < settings.share_broken:
+        return problem(500, "out of order", "server_error")
     name = ""
 
     def chosen(kind: str) -> str:
@@ -100,7 +105,7 @@ def respond(request: web.Request, body: dict[str, Any], number: int) -> web.Stre
             name = fault
         return name
 
-    text = teacher.answer(prompt, body.get("seed") or 0, chosen)
+    text = teacher.answer(prompt, body.get("seed") or 0, chosen, num_tasks=settings.num_tasks)
     STATE.num_answered += 1
     choice = {
         "index": 0,

@@ -70,16 +70,54 @@ def test_every_seed_ends_as_a_row_or_a_reject(
 def test_concurrency_changes_nothing_and_replay_needs_no_server(
     teacher: Any, run_synth: Any, quick: Path, seeds: Path, tmp_path: Path
 ) -> None:
-    teacher.set(share_refused=0.05, faults={"task": ["no_heading", 0.1], "solution": ["broken_code", 0.1]})
+    faults = {"task": ["no_heading", 0.1], "solution": ["broken_code", 0.1]}
+    # Few tasks, in any order: which of two equal ones stays is for the order of the input to say.
+    teacher.set(share_refused=0.05, faults=faults, num_tasks=25, jitter_s=0.1)
     common = ["run", quick, "-i", seeds, "--model", teacher.model, "--base-url", teacher.url]
     run_synth(*common, "-o", tmp_path / "one", "--concurrency", "1")
     run_synth(*common, "-o", tmp_path / "many", "--concurrency", "64")
     assert content(tmp_path / "one") == content(tmp_path / "many")
-    assert counts(tmp_path / "one")["rejects"] > 0
+    reasons = [row["reason"] for row in lines(tmp_path / "one/rejects.jsonl")]
+    assert reasons.count("duplicate") >= 10
+    assert {"request_refused", "no_section"} <= set(reasons)
     asked = teacher.seen()["num_requests"]
     run_synth("run", quick, "-i", seeds, "-o", tmp_path / "again", "--model", f"replay:{tmp_path / 'many'}")
     assert content(tmp_path / "again") == content(tmp_path / "one")
     assert teacher.seen()["num_requests"] == asked
+
+
+def test_a_run_that_goes_on_knows_what_was_there_before(
+    teacher: Any, run_synth: Any, quick: Path, seeds: Path, tmp_path: Path
+) -> None:
+    teacher.set(num_tasks=15)
+    first = seeds.read_text().splitlines(keepends=True)[:20]
+    seeds.write_text("".join([*seeds.read_text().splitlines(keepends=True)[:40], *first]))
+    words = ["run", quick, "-i", seeds, "--model", teacher.model, "--base-url", teacher.url]
+    run_synth(*words, "-o", tmp_path / "whole")
+    for limit in ("13", "45", "60"):
+        run_synth(*words, "-o", tmp_path / "parts", "--limit", limit)
+    assert content(tmp_path / "parts") == content(tmp_path / "whole")
+    stages = [row["stage"] for row in lines(tmp_path / "parts/rejects.jsonl") if row["reason"] == "duplicate"]
+    assert stages.count("unique:seed") == 20
+    assert stages.count("unique:instruction") >= 20
+
+
+def test_a_request_that_always_fails_leaves_its_row_pending_and_stops_no_other(
+    teacher: Any, run_synth: Any, quick: Path, seeds: Path, tmp_path: Path
+) -> None:
+    words = ["run", quick, "-i", seeds, "--model", teacher.model, "--base-url", teacher.url]
+    run_synth(*words, "-o", tmp_path / "whole")
+    teacher.set(reset=True, share_broken=0.04)
+    out = tmp_path / "out"
+    done = run_synth(*words, "-o", out, "--retries", "0", "--patience-s", "0", check=3)
+    assert "rows are pending" in done.stderr
+    found = counts(out)
+    assert 1 <= found["pending"] <= 12
+    run_synth(*words, "-o", out, "--retries", "0", "--patience-s", "0", "--max-infra-errors", "12")
+    teacher.set(share_broken=0.0)
+    run_synth(*words, "-o", out)
+    assert counts(out)["pending"] == 0
+    assert content(out) == content(tmp_path / "whole")
 
 
 def test_kill_9_wastes_no_more_than_what_is_in_flight(
