@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import secrets
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +16,7 @@ from opencoder.errors import DataError, DependencyError, OpenCoderError, UserErr
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
+_CHUNK_BYTES = 4 << 20
 _NOT_A_FOLDER = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
 
 
@@ -117,6 +119,19 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Write a whole file atomically (see :func:`atomic`)."""
     with atomic(path) as file:
         file.write(data)
+
+
+def crc32_file(path: Path) -> int:
+    """Return the CRC-32 of the bytes of a file.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    value = 0
+    with reading_from(path), path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            value = zlib.crc32(chunk, value)
+    return value
 
 
 def sha256_file(path: Path) -> str:

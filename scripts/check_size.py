@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("opencoder", "sandbox", "corpus", "synth", "eval", "scripts", "tests")
+FOLDERS = ("opencoder", "sandbox", "corpus", "synth", "train", "eval", "scripts", "tests")
 MODULE_LINES = 400
 FUNCTION_LINES = 80
 FUNCTION_LINES_WARNED = 60

@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -43,8 +44,10 @@ def main() -> int:
     stamp.unlink(missing_ok=True)
     print(f"setup: installing {options.lock.name} into {venv.name}", file=sys.stderr)
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "-qq"]
-    steps = [[*pip, "--require-hashes", "-r", str(options.lock)]]
+    # The lock is whole but for torch, which is pinned by version only: its builds differ by machine.
+    steps = [[*pip, "--no-deps", "--require-hashes", "-r", str(options.lock)]]
     if not options.no_project:
+        steps.insert(0, [*pip, torch_pin()])
         steps.append([*pip, "--no-deps", "--no-build-isolation", "-e", str(ROOT)])
     for step in steps:
         if code := subprocess.run(step, check=False, env=environment()).returncode:
@@ -52,6 +55,16 @@ def main() -> int:
             return code
     stamp.write_text(wanted, encoding="ascii")
     return 0
+
+
+def torch_pin() -> str:
+    """Return the requirement of torch, as in ``torch==2.13.0``, from the project file.
+
+    Asked for by itself and first: pip then takes a CPU build where the machine offers one, and no other
+    package's range of versions has a say.
+    """
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    return re.findall(r'"(torch==[^"]+)"', text)[0]
 
 
 def fingerprint(lock: Path) -> str:
