@@ -1,0 +1,1 @@
+"""Fine-tuning data: dialogues in the chat template, tokenised with their loss masks, packed or padded."""
