@@ -1,0 +1,1 @@
+"""From a checkpoint to a complete Hugging Face folder, and from such a folder to a starting point."""
