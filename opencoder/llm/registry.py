@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from opencoder.llm.batch_files import BatchOptions
     from opencoder.llm.vllm_offline import VllmOptions
 
-SPECS = "openai/NAME, batch/NAME, vllm/ID_OR_PATH, reference, samples:FILE or replay:DIR"
+SPECS = (
+    "openai/NAME, batch/NAME, vllm/ID_OR_PATH, transformers/FOLDER_OR_ID, reference, samples:FILE "
+    "or replay:DIR"
+)
 """The forms of a model spec, for messages and help."""
 
 
@@ -75,6 +78,10 @@ def open_model(
         from opencoder.llm.vllm_offline import VllmModel
 
         return VllmModel(rest, options=vllm, concurrency=concurrency, style=style)
+    if kind == "transformers":
+        from opencoder.llm.transformers_model import TransformersModel
+
+        return TransformersModel(rest, concurrency=concurrency, style=style)
     if kind == "batch" and batch is None:
         raise UserError(f"{spec} needs a folder to keep its batches in, which `opencoder synth run` gives it")
     policy = RetryPolicy(retries=retries, base_s=backoff_s, patience_s=patience_s)
@@ -89,7 +96,8 @@ def open_model(
 
 
 def _split(spec: str) -> tuple[str, str]:
-    for kind, mark in (("openai", "/"), ("batch", "/"), ("vllm", "/"), ("samples", ":"), ("replay", ":")):
+    marks = {"openai": "/", "batch": "/", "vllm": "/", "transformers": "/", "samples": ":", "replay": ":"}
+    for kind, mark in marks.items():
         rest = spec.removeprefix(kind + mark)
         if rest and rest != spec:
             return kind, rest

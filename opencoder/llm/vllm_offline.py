@@ -13,10 +13,11 @@ import asyncio
 import itertools
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from opencoder.errors import DependencyError, InfraError, UserError
 from opencoder.llm.api import Choice, Request, RequestError, Response, Style, check_drawn
+from opencoder.llm.templated import token_ids
 
 if TYPE_CHECKING:
     from vllm import CompletionOutput, SamplingParams
@@ -79,13 +80,13 @@ class VllmModel:
         from vllm.exceptions import VLLMClientError, VLLMServerError
         from vllm.inputs import tokens_input
 
-        token_ids = _token_ids(engine.get_tokenizer(), request)
+        prompt_ids = token_ids(engine.get_tokenizer(), request)
         last = None
         async with self._places:
             begin = time.perf_counter()
             try:
                 async for output in engine.generate(
-                    tokens_input(token_ids),
+                    tokens_input(prompt_ids),
                     _sampling_params(request),
                     request_id=f"{request.tag}-{request.sample_id}-{next(self._ids)}",
                 ):
@@ -103,7 +104,7 @@ class VllmModel:
         return Response(
             choices=[_choice(output, request) for output in outputs],
             model=self.name,
-            tokens_in=len(token_ids),
+            tokens_in=len(prompt_ids),
             tokens_cached=last.num_cached_tokens or 0,
             tokens_out=sum(len(output.token_ids) for output in outputs),
             latency_s=latency_s,
@@ -194,30 +195,3 @@ def _choice(output: CompletionOutput, request: Request) -> Choice:
         rows = sorted(output.logprobs[0].values(), key=lambda row: row.logprob, reverse=True)
         found = {row.decoded_token or "": row.logprob for row in rows[: request.top_logprobs]}
     return Choice(text=output.text, finish_reason=output.finish_reason or "stop", top_logprobs=found)
-
-
-def _token_ids(tokenizer: Any, request: Request) -> list[int]:
-    """Turn a request into tokens.
-
-    A rendered chat holds its special tokens already: adding them once more would double the first one.
-
-    Raises:
-        RequestError: The model's chat template refused the turns.
-    """
-    if request.prompt is not None:
-        return list(tokenizer.encode(request.prompt + request.prefill))
-    turns = [{"role": message.role, "content": message.content} for message in request.messages]
-    if request.prefill:
-        turns.append({"role": "assistant", "content": request.prefill})
-    try:
-        text = tokenizer.apply_chat_template(
-            turns,
-            tokenize=False,
-            add_generation_prompt=not request.prefill,
-            continue_final_message=bool(request.prefill),
-        )
-    except Exception as error:  # a template is a program that comes with the model, and may raise anything
-        raise RequestError(
-            f"the model's chat template refused the turns ({error})", tag=request.tag
-        ) from error
-    return list(tokenizer.encode(text, add_special_tokens=False))

@@ -11,17 +11,16 @@ import pytest
 
 from opencoder.errors import DependencyError, UserError
 from opencoder.llm import Request, Sampling, open_model
-from opencoder.llm.vllm_offline import _token_ids
+from opencoder.llm.templated import token_ids
 from opencoder.records import Message
 
 
 @pytest.mark.parametrize(
-    "spec", ["", "openai", "openai/", "samples:", "gpt-9", "Reference", "vllm:x", "replay/x"]
+    "spec", ["", "openai", "openai/", "transformers/", "samples:", "gpt-9", "Reference", "vllm:x", "replay/x"]
 )
 def test_unknown_specs_name_the_known_ones(spec: str) -> None:
-    with pytest.raises(
-        UserError, match=r"openai/NAME, batch/NAME, vllm/ID_OR_PATH, reference, samples:FILE or replay:DIR"
-    ):
+    known = "openai/NAME, batch/NAME, vllm/ID_OR_PATH, transformers/FOLDER_OR_ID, reference, samples:FILE or"
+    with pytest.raises(UserError, match=known):
         open_model(spec)
 
 
@@ -89,15 +88,15 @@ class BosTokenizer:
 def test_every_prompt_has_one_start_token() -> None:
     chat = Request(tag="t", messages=(Message("user", "a"),))
     prefilled = Request(tag="t", messages=(Message("user", "a"),), prefill="b")
-    assert _token_ids(BosTokenizer(), Request(tag="t", prompt="a", prefill="b")) == [1, ord("a"), ord("b")]
-    assert _token_ids(BosTokenizer(), chat) == [1, ord("a"), ord(">")]
-    assert _token_ids(BosTokenizer(), prefilled) == [1, ord("a"), ord("|"), ord("b")]
+    assert token_ids(BosTokenizer(), Request(tag="t", prompt="a", prefill="b")) == [1, ord("a"), ord("b")]
+    assert token_ids(BosTokenizer(), chat) == [1, ord("a"), ord(">")]
+    assert token_ids(BosTokenizer(), prefilled) == [1, ord("a"), ord("|"), ord("b")]
     with pytest.raises(UserError, match=r"t: .*template refused .*no system role"):
-        _token_ids(BosTokenizer(), Request(tag="t", messages=(Message("system", "s"),)))
+        token_ids(BosTokenizer(), Request(tag="t", messages=(Message("system", "s"),)))
 
 
 def test_import_is_light() -> None:
-    heavy = ("openai", "httpx", "httpx2", "vllm", "torch", "numpy", "pydantic")
+    heavy = ("openai", "httpx", "httpx2", "vllm", "torch", "transformers", "numpy", "pydantic")
     code = (
         "import sys, opencoder.llm as llm; llm.open_model('reference');"
         f"print([name for name in {heavy} if name in sys.modules])"

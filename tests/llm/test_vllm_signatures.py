@@ -7,6 +7,7 @@ they are read from it again and compared; ``facts_of`` made the file.
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import os
 import zipfile
@@ -16,11 +17,11 @@ from typing import Any
 
 import pytest
 
-import opencoder.llm.vllm_offline as module
+from opencoder.llm import templated, vllm_offline
 
 FACTS_FILE = Path(__file__).with_name("vllm_signatures.json")
 FACTS: dict[str, Any] = json.loads(FACTS_FILE.read_text())
-TREE = ast.parse(Path(module.__file__).read_text())
+TREE = ast.parse("\n".join(inspect.getsource(module) for module in (templated, vllm_offline)))
 
 FUNCTIONS = {
     "AsyncLLM.generate": "vllm/v1/engine/async_llm.py",
