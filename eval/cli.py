@@ -53,6 +53,8 @@ class ScoreOptions:
     """Go on with what is in the run folder; --no-resume sets it aside."""
     max_infra_errors: int = 0
     """More samples that could not be judged than this end in exit code 3."""
+    label: Annotated[list[str], Parameter(negative="")] = field(default_factory=list)
+    """Note for the manifest, as in step=1000; repeat it for several."""
 
 
 @Parameter(name="*")
@@ -164,8 +166,8 @@ def run(
     """Ask a model for solutions and score them.
 
     Args:
-        model: ``openai/NAME`` (with --base-url), ``vllm/ID_OR_PATH``, ``reference``, ``samples:FILE`` or
-            ``replay:DIR``.
+        model: ``openai/NAME`` (with --base-url), ``vllm/ID_OR_PATH``, ``transformers/FOLDER_OR_ID``,
+            ``reference``, ``samples:FILE`` or ``replay:DIR``.
         bench: Benchmarks, separated by commas.
         options: Options of scoring.
         asking: Options of asking the model.
@@ -262,7 +264,7 @@ def _plans(
     sampling: Sampling,
     settings: dict[str, Any],
 ) -> list[Plan]:
-    from eval.runner import Plan, benchmark_folder
+    from eval.runner import Plan, benchmark_folder, parse_labels
 
     return [
         Plan(
@@ -282,6 +284,7 @@ def _plans(
             width=asking.requests,
             resume=options.resume,
             settings=settings,
+            labels=parse_labels(options.label),
         )
         for name in names
     ]

@@ -52,6 +52,7 @@ class Plan:
         width: Tasks asked of the model side by side.
         resume: Go on with what is in the folder.
         settings: The settings of the command, for the run's record.
+        labels: The caller's notes for the manifest; they decide nothing.
     """
 
     benchmark: str
@@ -70,6 +71,7 @@ class Plan:
     width: int = 32
     resume: bool = True
     settings: dict[str, Any] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
 
     @property
     def workers(self) -> int:
@@ -109,6 +111,7 @@ async def evaluate(plan: Plan, model: Model) -> Results:
     with Run.open(plan.folder, command=plan.command, config=config, resume=plan.resume) as run:
         run.manifest.model, run.manifest.model_revision = model.name, model.revision
         run.manifest.datasets[plan.benchmark] = dataset.sha256
+        run.manifest.labels.update(plan.labels)
         if plan.seed is not None:
             run.manifest.seeds["run"] = plan.seed
         run.save()
@@ -247,3 +250,18 @@ def benchmark_folder(out: Path, name: str, *, only: bool) -> Path:
     if safe in ("", ".", ".."):
         raise UserError(f"benchmark {name!r} cannot name a folder")
     return out / safe
+
+
+def parse_labels(texts: Sequence[str]) -> dict[str, str]:
+    """Read labels as the command line gives them: ``NAME=VALUE``.
+
+    Raises:
+        UserError: One is not of this form.
+    """
+    labels: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UserError(f"--label {text}: give NAME=VALUE")
+        labels[name] = value
+    return labels

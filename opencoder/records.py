@@ -103,7 +103,8 @@ class RunManifest(msgspec.Struct, kw_only=True):
 
     Times are UTC, ISO 8601. ``datasets`` maps a data set to the SHA-256 of its bytes, ``counts`` a status to
     the number of finished units, and ``files`` names what the run wrote into its folder. ``time_factor`` is
-    how many times as long the limits of programs were, for the machine is that slow.
+    how many times as long the limits of programs were, for the machine is that slow. ``labels`` are the
+    caller's own, such as the training step of the model.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -124,3 +125,4 @@ class RunManifest(msgspec.Struct, kw_only=True):
     sessions: int = 1
     counts: dict[str, int] = {}
     files: list[str] = []
+    labels: dict[str, str] = {}
