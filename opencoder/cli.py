@@ -28,6 +28,7 @@ COMMANDS = (
     ("eval", "eval.cli:app", "Run and score models on code benchmarks."),
     ("corpus", "corpus.cli:app", "Build clean code corpora."),
     ("synth", "synth.cli:app", "Make tested instruction data."),
+    ("train", "train.cli:app", "Pretrain, anneal and fine-tune code models."),
     ("sandbox", "sandbox.cli:app", "Run code that nobody trusts."),
     ("demo", "eval.demo:demo", "Rank three solution sets on HumanEval, with nothing but this package."),
     ("doctor", "opencoder.doctor:doctor", "Check this environment and say how to repair it."),

@@ -24,7 +24,7 @@ from opencoder.folders import cache_folder
 from opencoder.log import emit
 
 _ROOT = Path(__file__).resolve().parent.parent
-_PACKAGES = ("opencoder", "sandbox", "eval")
+_PACKAGES = ("opencoder", "sandbox", "corpus", "synth", "train", "eval")
 _LEAST_PYTHON = (3, 11)
 _LEAST_CACHE_BYTES = 2 << 30
 
@@ -34,8 +34,13 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "ray": ("ray",),
     "vllm": ("vllm",),
     "evalplus": ("evalplus",),
-}
+    "train": (
+        "numpy", "pyarrow", "safetensors", "tiktoken", "tokenizers", "torch", "torchtitan", "transformers",
+    ),
+}  # fmt: skip
 """The modules of each optional extra."""
+PINNED: Mapping[str, str] = {"torch": "2.13.0", "torchtitan": "0.3.0"}
+"""Packages that training takes in one version only: they promise no stable interface."""
 
 Level = Literal["ok", "warn", "fail"]
 
@@ -70,6 +75,7 @@ def examine() -> Iterator[Check]:
     yield from _packages()
     yield _shadowing(Path.cwd())
     yield from _extras()
+    yield from _training(Path("/dev"))
     yield _cache()
     yield _data()
     yield _hub()
@@ -151,6 +157,35 @@ def _versions(modules: tuple[str, ...]) -> str:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found.append(f"{module} {importlib.metadata.version(module.replace('_', '-'))}")
     return ", ".join(found)
+
+
+def _training(devices: Path) -> Iterator[Check]:
+    """Look at versions and devices of the extra ``train``, without importing torch; silent without it."""
+    found: dict[str, str] = {}
+    for package in PINNED:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    if "torch" not in found:
+        return
+    for package, version in found.items():
+        number, _, build = version.partition("+")
+        fits = number == PINNED[package]
+        what = f"{number}, build {build}" if build else number
+        yield Check(
+            name=f"training: {package}",
+            level="ok" if fits else "warn",
+            what=what if fits else f"{what}; training needs {PINNED[package]}",
+            repair="" if fits else f"pip install {package}=={PINNED[package]}",
+        )
+    gpus = [path for path in devices.glob("nvidia*") if path.name.removeprefix("nvidia").isdecimal()]
+    name, build = "training: GPUs", found["torch"].partition("+")[2]
+    if gpus and build == "cpu":
+        what = f"{len(gpus)} CUDA devices, but torch is built for CPUs"
+        repair = f"pip install --force-reinstall torch=={PINNED['torch']}"
+        yield Check(name=name, level="warn", what=what, repair=repair)
+    else:
+        seen = f"{len(gpus)} CUDA devices" if gpus else "no CUDA device is seen; small recipes run on CPUs"
+        yield Check(name=name, level="ok", what=seen)
 
 
 def _cache() -> Check:

@@ -5,11 +5,12 @@ import socket
 import subprocess
 import sys
 import threading
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from opencoder.doctor import cgroup_mode
+from opencoder.doctor import PINNED, _training, cgroup_mode
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -83,6 +84,63 @@ def test_data_cache_and_hub_are_told(tmp_path):
     assert found["HF_HUB_OFFLINE"]["what"].startswith("set")
     found, _ = checks(tmp_path, OPENCODER_DATA=str(tmp_path / "none"))
     assert (found["OPENCODER_DATA"]["level"], found["HF_HUB_OFFLINE"]["what"]) == ("warn", "not set")
+
+
+def metadata(folder, name, version):
+    info = folder / f"{name}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+
+
+@pytest.mark.parametrize(
+    ("torch", "titan", "gpus", "told"),
+    [
+        ("2.13.0+cpu", "0.3.0", 0, ["ok 2.13.0, build cpu", "ok 0.3.0", "ok no CUDA device is seen"]),
+        ("2.13.0", "0.3.0", 2, ["ok 2.13.0", "ok 0.3.0", "ok 2 CUDA devices"]),
+        (
+            "2.13.0+cpu",
+            "0.3.0",
+            2,
+            ["ok 2.13.0", "ok 0.3.0", "warn 2 CUDA devices, but torch"],
+        ),
+        ("2.12.1", "0.3.1", 0, ["warn 2.12.1; training needs 2.13.0", "warn 0.3.1; training", "ok no CUDA"]),
+    ],
+)
+def test_training_wants_exact_versions(tmp_path, monkeypatch, torch, titan, gpus, told):
+    metadata(tmp_path / "site", "torch", torch)
+    metadata(tmp_path / "site", "torchtitan", titan)
+    monkeypatch.setattr("sys.path", [str(tmp_path / "site")])
+    devices = tmp_path / "dev"
+    devices.mkdir()
+    for name in ["nvidiactl", "nvidia-uvm", *(f"nvidia{number}" for number in range(gpus))]:
+        (devices / name).touch()
+    rows = list(_training(devices))
+    assert [row.name for row in rows] == ["training: torch", "training: torchtitan", "training: GPUs"]
+    for row, start in zip(rows, told, strict=True):
+        assert f"{row.level} {row.what}".startswith(start)
+        assert bool(row.repair) == (row.level == "warn")
+
+
+def test_without_torch_nothing_is_said_of_training_but_that_the_extra_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    assert list(_training(tmp_path)) == []
+
+
+def test_the_versions_are_those_of_the_extra():
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["train"]
+    assert {f"{name}=={version}" for name, version in PINNED.items()} <= set(extra)
+
+
+def test_torch_is_not_imported_to_be_looked_at(tmp_path):
+    program = (
+        "import sys; from opencoder.doctor import examine; found = list(examine()); "
+        "assert any(check.name == 'extra [train]' for check in found); print('torch' in sys.modules)"
+    )
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program], cwd=tmp_path, env=env, capture_output=True, text=True
+    )
+    assert done.stdout == "False\n", done.stderr
 
 
 def answering(path, answer):
