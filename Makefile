@@ -51,15 +51,16 @@ image: setup ## Build the sandbox images
 # Without an index address or a local path in the result: where packages come from is the machine's business.
 # Extras stay on the pins: older pips otherwise resolve "name[extra]" as a second, unpinned requirement.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-strip-extras --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+	--no-strip-extras --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
+	--override scripts/lock-overrides.txt
 lock: setup ## Resolve the dependencies anew and write the lock files
-	@$(COMPILE) --upgrade --group dev --extra corpus --extra eval --extra openai --extra ray --extra synth --extra web --extra yaml -o requirements.lock pyproject.toml
+	@$(COMPILE) --upgrade --group dev --extra corpus --extra eval --extra openai --extra ray --extra synth --extra train --extra web --extra yaml -o requirements.lock pyproject.toml
 	@$(COMPILE) --upgrade --extra evalplus -o benchmarks/peers.lock pyproject.toml
 
 peers: setup ## Create .venv-peers with the tools that the benchmarks compare against
 	@'$(PYTHON)' scripts/setup_env.py --venv .venv-peers --lock benchmarks/peers.lock --no-project
 
-bench: peers ## Compare speed and memory with evalplus, docker run, datasketch, DuckDB and AsyncOpenAI, alternating
+bench: peers ## Compare speed and memory with evalplus, datasketch, DuckDB, torchtitan, transformers and others, alternating
 	@$(BIN)/python -P benchmarks/scoring.py --peer .venv-peers/bin/python $(BENCH_ARGS)
 	@$(BIN)/python -P benchmarks/sandbox.py --peer .venv-peers/bin/python $(BENCH_ARGS)
 	@$(BIN)/python -P benchmarks/service.py $(BENCH_ARGS)
@@ -70,6 +71,9 @@ bench: peers ## Compare speed and memory with evalplus, docker run, datasketch, 
 	@$(BIN)/python -P benchmarks/synth_verify.py
 	@$(BIN)/python -P benchmarks/llm_client.py --peer .venv-peers/bin/python
 	@$(BIN)/python -P benchmarks/llm_client.py --memory
+	@$(BIN)/python -P benchmarks/train_tokenizer.py
+	@$(BIN)/python -P benchmarks/train_loader.py
+	@$(BIN)/python -P benchmarks/train_step.py
 
 clean: ## Remove environments and caches
 	@rm -rf .venv .venv-peers .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
