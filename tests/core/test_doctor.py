@@ -30,7 +30,7 @@ def checks(cwd, **options):
 
 def copy_of_the_packages(folder):
     ignored = shutil.ignore_patterns("__pycache__")
-    for package in ("opencoder", "sandbox", "eval"):
+    for package in ("opencoder", "sandbox", "corpus", "synth", "train", "eval"):
         shutil.copytree(ROOT / package, folder / package, ignore=ignored)
     return folder
 
@@ -40,7 +40,10 @@ def test_a_sound_environment_is_told_in_text_and_json(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1].endswith(" 0 failed")
     found, _ = checks(tmp_path)
-    assert {found[f"package {name}"]["level"] for name in ("opencoder", "sandbox", "eval")} == {"ok"}
+    assert {
+        found[f"package {name}"]["level"]
+        for name in ("opencoder", "sandbox", "corpus", "synth", "train", "eval")
+    } == {"ok"}
     assert len(done.stdout.splitlines()) == len(found) + 1
 
 

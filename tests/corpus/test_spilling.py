@@ -24,6 +24,11 @@ import hashlib, json, os, sys, threading
 from pathlib import Path
 from corpus.dedup.exact import find_copies_in
 import pyarrow.parquet
+try:
+    # DuckDB loads it where it is installed, whatever it is given.
+    import pandas
+except ImportError:
+    pass
 
 folder, memory_mb = Path(sys.argv[1]), int(sys.argv[2])
 spilled, most, done = 0, 0, threading.Event()

@@ -173,7 +173,7 @@ def test_popular_libraries_that_are_installed_can_be_named_by_their_field(tmp_pa
     assert "packaging" in {one.name for one in report.distributions}
     assert report.seeds == 5
     with pytest.raises(UserError, match="is installed"):
-        make_api([], ApiOptions(out=tmp_path / "none", popular=["time"], live=False))
+        make_api([], ApiOptions(out=tmp_path / "none", popular=["visualization"], live=False))
 
 
 def test_the_command_line_is_understood(
