@@ -43,7 +43,8 @@ def main() -> int:
         subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
     stamp.unlink(missing_ok=True)
     print(f"setup: installing {options.lock.name} into {venv.name}", file=sys.stderr)
-    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "-qq"]
+    # Modules are compiled when they are first imported: most of the big packages' never are.
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "-qq", "--no-compile"]
     # The lock is whole but for torch, which is pinned by version only: its builds differ by machine.
     steps = [[*pip, "--no-deps", "--require-hashes", "-r", str(options.lock)]]
     if not options.no_project:
