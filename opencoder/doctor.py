@@ -39,7 +39,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 """The modules of each optional extra."""
-PINNED: Mapping[str, str] = {"torch": "2.13.0", "torchtitan": "0.3.0"}
+PINNED: dict[str, str] = {"torch": "2.13.0", "torchtitan": "0.3.0"}
 """Packages that training takes in one version only: they promise no stable interface."""
 
 Level = Literal["ok", "warn", "fail"]

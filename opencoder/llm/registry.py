@@ -63,9 +63,28 @@ def open_model(
     """
     if concurrency < 1 or timeout_s <= 0 or min(retries, backoff_s, patience_s) < 0:
         raise UserError("concurrency must be at least 1, timeout_s above 0, retries and pauses at least 0")
-    if spec == "reference":
+    kind, rest = ("reference", "") if spec == "reference" else _split(spec)
+    if kind not in {"openai", "batch"}:
+        return _in_process(kind, rest, concurrency=concurrency, style=style, vllm=vllm)
+    if kind == "batch" and batch is None:
+        raise UserError(f"{spec} needs a folder to keep its batches in, which `opencoder synth run` gives it")
+    policy = RetryPolicy(retries=retries, base_s=backoff_s, patience_s=patience_s)
+    client = _openai_client(spec, base_url, api_key, timeout_s=timeout_s, concurrency=concurrency)
+    if kind == "batch" and batch is not None:
+        from opencoder.llm.batch import BatchModel
+
+        return BatchModel(rest, client, options=batch, retries=retries, style=style)
+    from opencoder.llm.openai_model import OpenAIModel
+
+    return OpenAIModel(rest, client, concurrency=concurrency, policy=policy, style=style, prefill=prefill)
+
+
+def _in_process(
+    kind: str, rest: str, *, concurrency: int, style: Style | None, vllm: VllmOptions | None
+) -> Model:
+    """Open a model that no server answers for."""
+    if kind == "reference":
         return ReferenceModel()
-    kind, rest = _split(spec)
     if kind == "samples":
         from opencoder.llm.samples import SamplesModel
 
@@ -78,21 +97,9 @@ def open_model(
         from opencoder.llm.vllm_offline import VllmModel
 
         return VllmModel(rest, options=vllm, concurrency=concurrency, style=style)
-    if kind == "transformers":
-        from opencoder.llm.transformers_model import TransformersModel
+    from opencoder.llm.transformers_model import TransformersModel
 
-        return TransformersModel(rest, concurrency=concurrency, style=style)
-    if kind == "batch" and batch is None:
-        raise UserError(f"{spec} needs a folder to keep its batches in, which `opencoder synth run` gives it")
-    policy = RetryPolicy(retries=retries, base_s=backoff_s, patience_s=patience_s)
-    client = _openai_client(spec, base_url, api_key, timeout_s=timeout_s, concurrency=concurrency)
-    if kind == "batch" and batch is not None:
-        from opencoder.llm.batch import BatchModel
-
-        return BatchModel(rest, client, options=batch, retries=retries, style=style)
-    from opencoder.llm.openai_model import OpenAIModel
-
-    return OpenAIModel(rest, client, concurrency=concurrency, policy=policy, style=style, prefill=prefill)
+    return TransformersModel(rest, concurrency=concurrency, style=style)
 
 
 def _split(spec: str) -> tuple[str, str]:

@@ -9,12 +9,8 @@ import msgspec
 
 from opencoder.store import read_json
 from train import checkpoints
-from train.spec import CHECKPOINTS, METRICS, SPEC, STOP
+from train.spec import ASIDE, CHECKPOINTS, ERRORS, FINISHED, LOAD_STEP, METRICS, SINKS, SPEC, STOP
 
-FINISHED = "finished.json"
-"""Written by rank 0 at the end: where and why it ended."""
-ERRORS = "errors"
-"""A file ``rank-R.json`` for each rank that failed."""
 CONSOLE = "console"
 """What ranks print: ``rank-R.txt``, and ``torchrun.txt``."""
 COMMAND = "command.txt"
@@ -24,14 +20,11 @@ EVAL_RUNS = "evals"
 EXPORTS = "exports"
 PINNED = "pinned"
 """Checkpoints that wait for their evaluation, as hard links."""
-LOAD_STEP = "load_step.json"
-"""``{"step": N}``: the trainer goes on from this checkpoint once, and sets later ones aside."""
-ASIDE = "checkpoint-aside"
 LOG = "log.jsonl"
 
 OF_THE_RUN = (
     SPEC, METRICS, CHECKPOINTS, FINISHED, ERRORS, CONSOLE, COMMAND, PREFLIGHT, EVALS, EVAL_RUNS, EXPORTS,
-    PINNED, STOP, LOG, LOAD_STEP, ASIDE, "tensorboard", "wandb",
+    PINNED, STOP, LOG, LOAD_STEP, ASIDE, SINKS,
 )  # fmt: skip
 """What ``--no-resume`` sets aside. Prepared data and tokenizer stay: ``train.run.prepare`` knows theirs."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from opencoder.doctor import PINNED
 from opencoder.errors import DataError, DependencyError, OpenCoderError, UserError
 from opencoder.files import sha256_file
 from opencoder.log import logger
@@ -22,8 +23,6 @@ from train.spec import CHECKPOINTS, RunSpec
 from train.tokens.read import TokenShards
 
 log = logger.getChild("train")
-TORCH, TORCHTITAN = "2.13", "0.3.0"
-"""The versions that the adapter is written for; torchtitan promises no stable interface."""
 GIB = 1 << 30
 
 
@@ -125,17 +124,17 @@ def _version(package: str, wanted: str) -> str:
         found = importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         raise _FaultError(f"{package} {wanted} is not installed", repair) from None
-    if found.partition("+")[0] != wanted and not found.startswith(f"{wanted}."):
+    if found.partition("+")[0] != wanted:
         raise _FaultError(f"{package} {found} is installed; training needs {wanted}", repair)
     return found
 
 
 def _torch(_: _Subject) -> str:
-    return _version("torch", TORCH)
+    return _version("torch", PINNED["torch"])
 
 
 def _torchtitan(_: _Subject) -> str:
-    return _version("torchtitan", TORCHTITAN)
+    return _version("torchtitan", PINNED["torchtitan"])
 
 
 def _batch(subject: _Subject) -> str:

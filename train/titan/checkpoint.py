@@ -39,6 +39,7 @@ class SealedCheckpoints(CheckpointManager):
         self._settings = config
         self._rank, self._world = dist.get_rank(), dist.get_world_size()
         self._saved = -1
+        self._seal_error: OpenCoderError | None = None
 
     def saved(self, step: int) -> bool:
         """Tell whether this step has been saved by this process."""
@@ -66,8 +67,13 @@ class SealedCheckpoints(CheckpointManager):
         return True
 
     def _seal_async(self, done: Any, folder: Path, step: int) -> None:
-        if done.exception() is None:
+        if done.exception() is not None:
+            return
+        try:
             self._seal(folder, step)
+        except OpenCoderError as error:
+            # Raised where the trainer waits for the save: a callback's errors reach nobody.
+            self._seal_error = error
 
     def _seal(self, folder: Path, step: int) -> None:
         checkpoints.record_crc(folder, self._rank)
@@ -91,6 +97,8 @@ class SealedCheckpoints(CheckpointManager):
         except (Exception, CheckpointException) as error:
             self.save_future = None
             raise self._failure(checkpoints.step_folder(Path(self.folder), step), error) from error
+        if self._seal_error is not None:
+            raise self._seal_error
 
     def _purge_stale_checkpoints(self) -> None:
         """Leave it: torchtitan would remove whole ones while the newest is still being written."""

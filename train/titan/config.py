@@ -17,7 +17,7 @@ from torchtitan.config.configs import (
 )
 from torchtitan.distributed.activation_checkpoint import FullAC, SelectiveAC
 
-from train.spec import CHECKPOINTS, RunSpec
+from train.spec import CHECKPOINTS, SINKS, RunSpec
 from train.titan.checkpoint import SealedCheckpoints
 from train.titan.loader import SpecLoader
 from train.titan.metrics import SpecMetrics
@@ -88,6 +88,7 @@ def trainer_config(folder: Path, spec: RunSpec) -> SpecTrainer.Config:
             tokens_per_step=spec.batch.tokens,
             ranks=spec.parallel.ranks,
             log_freq=spec.log_every,
+            save_tb_folder=SINKS,
             enable_tensorboard="tensorboard" in spec.sinks,
             enable_wandb="wandb" in spec.sinks,
             disable_color_printing=True,

@@ -18,9 +18,8 @@ from opencoder.errors import DependencyError, GateError, InfraError, OpenCoderEr
 from opencoder.files import make_folder
 from opencoder.store import write_json
 from train.lifetime import end_with
-from train.spec import read_spec
+from train.spec import ERRORS, read_spec
 
-ERRORS = "errors"
 _KINDS = ((DependencyError, "dependency"), (GateError, "gate"), (InfraError, "infra"), (UserError, "user"))
 
 

@@ -16,15 +16,11 @@ from opencoder.errors import OpenCoderError
 from opencoder.store import read_json, write_json
 from train import checkpoints
 from train.guard import StepGuard
-from train.spec import CHECKPOINTS, STOP, read_spec
+from train.spec import ASIDE, CHECKPOINTS, FINISHED, LOAD_STEP, STOP, read_spec
 from train.titan import compat
 from train.titan.checkpoint import SealedCheckpoints
 from train.titan.metrics import SpecMetrics
 from train.titan.optimizer import GuardedOptimizers
-
-FINISHED = "finished.json"
-LOAD_STEP = "load_step.json"
-ASIDE = "checkpoint-aside"
 
 
 class SpecTrainer(Trainer):
@@ -97,6 +93,8 @@ class SpecTrainer(Trainer):
 
     def train_step(self, data_iterator: Iterator[Any]) -> None:
         """Take one step; one that the guard refuses is told in the metrics and otherwise passed over."""
+        # Of the step before: an error that comes before the guard has decided is none of its making.
+        self.guard.last_skipped = False
         try:
             super().train_step(data_iterator)
         except OpenCoderError:

@@ -241,7 +241,7 @@ def _has_fake() -> bool:
 @pytest.mark.slow
 @pytest.mark.skipif(not _has_fake(), reason="needs torchtitan and its adapter")
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("gpus", [256, 512])
+@pytest.mark.parametrize("gpus", [8, 256, 512])
 @pytest.mark.parametrize("name", ["opencoder-1.5b", "opencoder-8b"])
 def test_layouts_build(name: str, gpus: int, tmp_path: Path) -> None:
     found = resolve_phases(

@@ -163,7 +163,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path, spec: RunSpec, monkeypatch:
 def test_a_missing_package_says_how_to_install_it(
     tmp_path: Path, spec: RunSpec, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(module, "TORCHTITAN", "9.9.9")
+    monkeypatch.setitem(module.PINNED, "torchtitan", "9.9.9")
     (tmp_path / "run").mkdir()
     with pytest.raises(
         DependencyError, match=r"torchtitan 0.3.0 is installed; training needs 9.9.9; run: pip install"

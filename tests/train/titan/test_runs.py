@@ -22,7 +22,7 @@ from tests.support.once import made_once
 from tests.support.training import learned, make_spec, metrics, told, train
 from train import checkpoints
 from train.schedule import learning_rate
-from train.spec import Checkpoints, Guard, Parallel, Schedule, Start
+from train.spec import Checkpoints, Guard, Parallel, RunSpec, Schedule, Start
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -32,9 +32,19 @@ def halves(data: Path, whole: Path, tmp_path_factory: pytest.TempPathFactory) ->
     """The same run on two ranks from step 8 to step 16."""
 
     def make(folder: Path) -> None:
-        train(copy_until(whole, folder, 8), make_spec(data, parallel=training.two_ranks(), steps=16))
+        train(copy_until(whole, folder, 8), on_two_ranks(data))
 
     return made_once(tmp_path_factory, "halves", make)
+
+
+def on_two_ranks(data: Path) -> RunSpec:
+    rule = Checkpoints(every=4, keep_last=2, keep_every=4)
+    return make_spec(data, parallel=training.two_ranks(), steps=16, checkpoints=rule)
+
+
+def test_two_ranks_go_on_bit_for_bit(data: Path, halves: Path, tmp_path: Path) -> None:
+    again = copy_until(halves, tmp_path / "again", 12)
+    assert learned(train(again, on_two_ranks(data))) == learned(metrics(halves))[4:]
 
 
 def sink_losses(run: Path) -> list[float]:
