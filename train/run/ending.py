@@ -18,8 +18,8 @@ from opencoder.errors import (
 )
 from opencoder.store import read_json
 from train import checkpoints
-from train.run.folder import CONSOLE, ERRORS, Finished, Kind, RankError, newest, read_finished
-from train.spec import CHECKPOINTS
+from train.run.folder import CONSOLE, Finished, Kind, RankError, newest, read_finished
+from train.spec import CHECKPOINTS, ERRORS
 
 TORCHRUN_LOG = "torchrun.txt"
 _FAILURE = re.compile(r"rank\s*: (\d+) \(local_rank.*?\n\s*exitcode\s*: (-?\d+)")

@@ -22,10 +22,7 @@ from train.launch.job import TRAINER
 from train.run.evals import EvalPlan, Evals, forget_after
 from train.run.folder import (
     CONSOLE,
-    ERRORS,
     EVALS,
-    FINISHED,
-    LOAD_STEP,
     LOG,
     OF_THE_RUN,
     Finished,
@@ -40,7 +37,17 @@ from train.run.settle import settle
 from train.run.supervise import Job, score_the_rest, supervise
 from train.run.torchrun import launch, write_command
 from train.schedule import learning_rate
-from train.spec import CHECKPOINTS, SPEC, STOP, RunSpec, read_spec, write_spec
+from train.spec import (
+    CHECKPOINTS,
+    ERRORS,
+    FINISHED,
+    LOAD_STEP,
+    SPEC,
+    STOP,
+    RunSpec,
+    read_spec,
+    write_spec,
+)
 
 log = logger.getChild("train")
 _FIXED = ("name", "shape", "tokenizer", "batch", "optimizer", "data", "seed", "start")
