@@ -11,10 +11,10 @@ import pytest
 
 from tests.support.training import make_spec
 from train.run import torchrun
-from train.run.folder import CONSOLE, ERRORS
+from train.run.folder import CONSOLE
 from train.run.supervise import Job
 from train.run.torchrun import launch
-from train.spec import Checkpoints, Parallel, write_spec
+from train.spec import ERRORS, Checkpoints, Parallel, write_spec
 
 SUPPORT = Path(__file__).resolve().parents[2] / "support"
 
